@@ -7,6 +7,7 @@ type contextKey int
 const (
 	readKey contextKey = iota
 	writeKey
+	namedKey
 )
 
 // WithRead attaches the scope of the caller of an HTTP request. Only the edge
@@ -33,4 +34,16 @@ func WithWrite(ctx context.Context, w Write) context.Context {
 func WriteFrom(ctx context.Context) Write {
 	w, _ := ctx.Value(writeKey).(Write)
 	return w
+}
+
+// WithNamed notes the tenant that the request's path named, as in /t/payments/.
+func WithNamed(ctx context.Context, id ID) context.Context {
+	return context.WithValue(ctx, namedKey, id)
+}
+
+// NamedFrom gives the tenant that the request's path named; ok is false where it
+// named none. It grants nothing: the scope does.
+func NamedFrom(ctx context.Context) (id ID, ok bool) {
+	id, ok = ctx.Value(namedKey).(ID)
+	return id, ok
 }
