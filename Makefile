@@ -1,0 +1,58 @@
+# Two commands matter to a newcomer: make run, make test.
+# The same flags everywhere, so that the build cache hits: no cgo, no -trimpath.
+export CGO_ENABLED := 0
+export GOFLAGS := -buildvcs=false
+
+CACHE  := $(or $(ORIEL_CACHE),$(abspath .cache))
+export ORIEL_CACHE := $(CACHE)
+LINT   := $(CACHE)/golangci-lint-$(shell cksum < test/tools/go.sum | cut -d' ' -f1)
+GO_SRC := $(shell git ls-files '*.go')
+
+.PHONY: help run build check test soak fmt vet lint unit real fuzz clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+run: build ## build (some minutes the first time) and start the demo: http://127.0.0.1:7480
+	./bin/oriel up --demo
+
+build: ## bin/oriel, one static binary
+	@[ -x bin/oriel ] || echo "Building oriel: Prometheus and client-go take some minutes the first time." >&2
+	go build -o bin/oriel ./cmd/oriel
+
+check: fmt vet lint unit ## format, vet, lint, licences, unit tests: under a minute warm
+
+test: check real ## what CI runs: check, and everything against real servers
+
+fmt:
+	@test -z "$$(gofmt -l $(GO_SRC))" || { echo "not gofmt'ed:"; gofmt -l $(GO_SRC); exit 1; }
+
+vet:
+	go vet -tags real ./...
+
+$(LINT):
+	@echo "Building golangci-lint (a minute or two the first time)." >&2
+	cd test/tools && go build -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+lint: $(LINT)
+	$(LINT) run ./...
+
+unit:
+	go test ./...
+
+real: build ## the tests against real servers: kube-apiserver, systemd, Chromium, ...
+	ORIEL_BIN=$(abspath bin/oriel) go test -tags real -timeout 25m ./...
+
+soak: build ## the full bars, by hand: make soak [TOPIC=kill|fuzz|isolation]
+	ORIEL_BIN=$(abspath bin/oriel) ORIEL_SOAK=$(or $(TOPIC),all) go test -tags 'real soak' -timeout 4h -v -run 'Soak' ./...
+	$(MAKE) fuzz FUZZTIME=5m
+
+FUZZTIME ?= 10s
+fuzz: ## every fuzz target for FUZZTIME each
+	@grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u | while read -r d; do \
+	  for f in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$d/*_test.go | sed 's/func //'); do \
+	    echo "$$d $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$d || exit 1; \
+	  done; done
+
+clean:
+	rm -rf bin .cache data
