@@ -4,6 +4,7 @@ package httpx
 
 import (
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 )
@@ -83,12 +84,20 @@ func (m *Mux) Routes() []Route { return slices.Clone(m.order) }
 
 // Access implements API.
 func (m *Mux) Access(r *http.Request) (Access, bool) {
-	_, p := m.mux.Handler(r)
-	rt, ok := m.routes[p]
+	_, rt, ok := m.lookup(r)
 	if !ok {
 		return Open, false
 	}
 	return rt.Access, true
+}
+
+// lookup finds the route. A path that is not in its canonical form has none:
+// ServeMux would redirect it, which clients that send a body do not follow.
+func (m *Mux) lookup(r *http.Request) (http.Handler, Route, bool) {
+	h, p := m.mux.Handler(r)
+	rt, ok := m.routes[p]
+	clean := path.Clean(r.URL.Path)
+	return h, rt, ok && strings.TrimSuffix(r.URL.Path, "/") == strings.TrimSuffix(clean, "/")
 }
 
 // Error implements API.
@@ -98,8 +107,8 @@ func (m *Mux) Error(w http.ResponseWriter, r *http.Request, status int, reason s
 
 // ServeHTTP implements API.
 func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h, p := m.mux.Handler(r)
-	if _, ok := m.routes[p]; !ok {
+	h, _, ok := m.lookup(r)
+	if !ok {
 		// ServeMux's own 404, 405 or path-cleaning redirect: ask it which.
 		rec := &statusOnly{header: http.Header{}}
 		h.ServeHTTP(rec, r)
