@@ -1,0 +1,255 @@
+//go:build real
+
+package script
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tinylib/msgp/msgp"
+)
+
+// TestKillForward kills the process with SIGKILL in the middle of acknowledged
+// forward records, again and again. A sender that repeats what was not
+// acknowledged, as Fluentd does, finds every record once.
+func TestKillForward(t *testing.T) {
+	const (
+		chunks, perChunk = 200, 500 // 100,000 records
+		kills            = 3
+	)
+	bin, dir := orielBinary(t), t.TempDir()
+	httpAddr, fwdAddr := freeAddress(t), freeAddress(t)
+	var cmd *exec.Cmd
+	logName := filepath.Join(dir, "oriel.log")
+	startUp := func() {
+		logFile, err := os.OpenFile(logName, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer logFile.Close()
+		cmd = exec.Command(bin, "up", "--data-dir="+filepath.Join(dir, "data"), "--listen.http="+httpAddr, "--listen.forward="+fwdAddr, "--listen.es=", "--listen.journal=")
+		cmd.Stdout, cmd.Stderr = logFile, logFile
+		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		if err := poll(60*time.Second, func() error { _, _, err := request("GET", httpAddr+"/-/ready", "", "", nil); return err }); err != nil {
+			log, _ := os.ReadFile(logName)
+			t.Fatalf("%v\n%s", err, log)
+		}
+		t.Logf("ready after %.2f s", time.Since(began).Seconds())
+	}
+	startUp()
+	defer func() { cmd.Process.Kill(); cmd.Wait() }()
+
+	acked := make([]bool, chunks)
+	killAt := map[int]bool{}
+	for k := range kills {
+		killAt[(k+1)*chunks/(kills+1)] = true
+	}
+	began := time.Now()
+	for done := 0; done < chunks; {
+		done = sendChunks(t, fwdAddr, acked, perChunk, func(n int) {
+			if killAt[n] {
+				delete(killAt, n)
+				cmd.Process.Kill() // while acknowledgements are on their way
+			}
+		})
+		if done < chunks {
+			cmd.Wait()
+			startUp()
+		}
+	}
+	t.Logf("%d records acknowledged through %d kills in %.1f s", chunks*perChunk, kills, time.Since(began).Seconds())
+	cmd.Process.Kill()
+	cmd.Wait()
+	startUp()
+
+	seen := make([]int, chunks*perChunk)
+	for after := ""; ; {
+		body := `{"size":10000,"sort":["_doc"],"query":{"term":{"kind":"kill-test"}}` + after + `}`
+		out, ok, err := request("POST", httpAddr+"/es/_search", body, "application/json", nil)
+		if err != nil || !ok {
+			t.Fatalf("search: %v %s", err, tail(out, 1000))
+		}
+		var res struct {
+			Hits struct {
+				Hits []struct {
+					Source struct{ N int } `json:"_source"`
+					Sort   []json.Number
+				}
+			}
+		}
+		if err := json.Unmarshal([]byte(out), &res); err != nil {
+			t.Fatal(err)
+		}
+		if len(res.Hits.Hits) == 0 {
+			break
+		}
+		for _, h := range res.Hits.Hits {
+			seen[h.Source.N]++
+			after = `,"search_after":[` + h.Sort[0].String() + `]`
+		}
+	}
+	var lost, doubled int
+	for _, n := range seen {
+		switch {
+		case n == 0:
+			lost++
+		case n > 1:
+			doubled++
+		}
+	}
+	if lost > 0 || doubled > 0 {
+		t.Errorf("of %d acknowledged records %d are lost and %d are there more than once", len(seen), lost, doubled)
+	}
+}
+
+// sendChunks sends what is not acknowledged yet over one connection and returns
+// how many chunks are acknowledged when all are, or when the connection breaks.
+func sendChunks(t *testing.T, addr string, acked []bool, perChunk int, onAck func(n int)) int {
+	t.Helper()
+	count := func() (n int) {
+		for _, a := range acked {
+			if a {
+				n++
+			}
+		}
+		return n
+	}
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		return count()
+	}
+	defer conn.Close()
+	todo := slices.Clone(acked) // before anything changes: the sender has its own view
+	go func() {
+		w := bufio.NewWriter(conn)
+		for c := range todo {
+			if !todo[c] {
+				w.Write(packedChunk(c, perChunk))
+			}
+		}
+		w.Flush()
+	}()
+	r := msgp.NewReader(conn)
+	for c := range acked {
+		if todo[c] {
+			continue
+		}
+		conn.SetReadDeadline(time.Now().Add(30 * time.Second))
+		m := map[string]any{}
+		if err := r.ReadMapStrIntf(m); err != nil {
+			return count()
+		}
+		if m["ack"] != chunkID(c) {
+			t.Fatalf("acknowledged %v, want %s", m["ack"], chunkID(c))
+		}
+		acked[c] = true
+		onAck(count())
+	}
+	return count()
+}
+
+func chunkID(c int) string { return fmt.Sprintf("chunk-%06d\n", c) }
+
+// packedChunk is one PackedForward frame with an acknowledgement asked for.
+func packedChunk(c, perChunk int) []byte {
+	var entries []byte
+	now := time.Now()
+	for i := range perChunk {
+		n := c*perChunk + i
+		entries = msgp.AppendArrayHeader(entries, 2)
+		entries = msgp.AppendInt64(entries, now.Unix())
+		entries = msgp.AppendMapHeader(entries, 3)
+		entries = msgp.AppendString(msgp.AppendString(entries, "message"), fmt.Sprintf("record %d of the kill test", n))
+		entries = msgp.AppendString(msgp.AppendString(entries, "kind"), "kill-test")
+		entries = msgp.AppendInt(msgp.AppendString(entries, "n"), n)
+	}
+	var b []byte
+	b = msgp.AppendArrayHeader(b, 3)
+	b = msgp.AppendString(b, "kube.test")
+	b = msgp.AppendBytes(b, entries)
+	b = msgp.AppendMapHeader(b, 2)
+	b = msgp.AppendInt(msgp.AppendString(b, "size"), perChunk)
+	b = msgp.AppendString(msgp.AppendString(b, "chunk"), chunkID(c))
+	return b
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+// TestBadForward sends what breaks other receivers and sees that nobody else is
+// disturbed, and that everything refused is counted with a reason.
+func TestBadForward(t *testing.T) {
+	bin, dir := orielBinary(t), t.TempDir()
+	httpAddr, fwdAddr := freeAddress(t), freeAddress(t)
+	cmd := exec.Command(bin, "up", "--data-dir="+filepath.Join(dir, "data"), "--listen.http="+httpAddr, "--listen.forward="+fwdAddr, "--listen.es=", "--listen.journal=")
+	var log bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &log, &log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { cmd.Process.Kill(); cmd.Wait() }()
+	if err := poll(30*time.Second, func() error { _, err := http.Get("http://" + httpAddr + "/-/ready"); return err }); err != nil {
+		t.Fatal(err)
+	}
+	bad := map[string][]byte{
+		"4 GiB string":     {0x93, 0xa1, 't', 0xdb, 0xff, 0xff, 0xff, 0xff, 'x'},
+		"4G elements":      {0x92, 0xa1, 't', 0xdd, 0xff, 0xff, 0xff, 0xff, 0x92},
+		"4G map in record": {0x93, 0xa1, 't', 0x01, 0xdf, 0xff, 0xff, 0xff, 0xff},
+		"never used byte":  {0xc1},
+		"http":             []byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
+		"nesting":          append([]byte{0x93, 0xa1, 't', 0x01}, bytes.Repeat([]byte{0x91}, 100_000)...),
+		"truncated":        packedChunk(1, 10)[:50],
+	}
+	for name, b := range bad {
+		conn, err := net.Dial("tcp", fwdAddr)
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", name, err, log.String())
+		}
+		conn.Write(b)
+		defer conn.Close()
+	}
+	// Somebody else is served all the same.
+	acked := make([]bool, 1)
+	if n := sendChunks(t, fwdAddr, acked, 10, func(int) {}); n != 1 {
+		t.Fatalf("a good chunk beside the bad ones was not acknowledged\n%s", log.String())
+	}
+	err := poll(15*time.Second, func() error {
+		out, _, err := request("GET", httpAddr+"/metrics", "", "", nil)
+		if err != nil {
+			return err
+		}
+		for line := range strings.Lines(out) {
+			if strings.HasPrefix(line, "oriel_forward_") && strings.Contains(line, "reason=") && !strings.HasSuffix(strings.TrimSpace(line), " 0") {
+				return nil
+			}
+		}
+		return fmt.Errorf("no refusal was counted:\n%s", out)
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
