@@ -139,7 +139,7 @@ func TestFloors(t *testing.T) {
 			if !ok {
 				continue // reported for itself
 			}
-			if tf >= floor {
+			if tf > floor || (tf == floor && !neighbours(name, target)) {
 				t.Errorf("%s (floor %d) imports %s (floor %d): lower floors only", name, floor, target, tf)
 			}
 			if floor == 5 && slices.Contains(engines, target) {
@@ -160,6 +160,13 @@ func TestRooms(t *testing.T) {
 			}
 		}
 	}
+}
+
+// neighbours may import each other on the same floor: the small parts of
+// internal, and what makes scopes for tests of tenant.
+func neighbours(name, target string) bool {
+	return (strings.HasPrefix(name, "internal/") && strings.HasPrefix(target, "internal/")) ||
+		(name == "tenant/scopetest" && target == "tenant")
 }
 
 func rel(importPath string) string {
