@@ -47,3 +47,8 @@ func (o Owners) Owner(cluster, namespace string, _ time.Time) (tenant.ID, bool) 
 
 // Sealed implements the lookup.
 func (o Owners) Sealed(id tenant.ID) []tenant.Life { return o.Lives[id] }
+
+// WriteClusterOf is WriteCluster with an answer that may depend on the time.
+func WriteClusterOf(c tenant.Cluster, o scope.Owners) tenant.Write {
+	return scope.NewWriteCluster("cluster:"+c.Name, c, o)
+}

@@ -1,0 +1,181 @@
+package tsdb
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/prometheus/prometheus/model/exemplar"
+	"github.com/prometheus/prometheus/model/histogram"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/storage"
+
+	"github.com/oriel-project/oriel/tenant"
+)
+
+// freshMax bounds how much older than now a sample may be and still go to its
+// namespace's present owner although it had none at the sample's time.
+const freshMax = 10 * time.Minute
+
+var errNoScope = errors.New("write metrics: the caller has no write scope")
+
+// Appender implements metrics.Appender. What it gives is a
+// storage.ExemplarAppenderV2. It routes every series anew, so a caller may keep
+// the references that Append returns even while namespaces change hands. Commit
+// commits every database that was written to, and returns the first error after
+// trying them all: the caller sends all of it again, which does no harm, since a
+// sample that is there already is taken as stored.
+func (s *Store) Appender(ctx context.Context, w tenant.Write) storage.AppenderV2 {
+	return &appender{store: s, ctx: ctx, w: w, cluster: w.Cluster(), now: s.opts.Clock()}
+}
+
+var _ storage.ExemplarAppenderV2 = (*appender)(nil)
+
+type appender struct {
+	store   *Store
+	ctx     context.Context // of this one transaction, as the interface has no other place for it
+	w       tenant.Write
+	cluster tenant.Cluster
+	now     time.Time
+	parts   []*part
+	last    *part
+	builder *labels.Builder
+}
+
+// part is the transaction in one database.
+type part struct {
+	db        *database
+	app       storage.ExemplarAppenderV2
+	samples   uint64
+	exemplars uint64
+}
+
+func (a *appender) Append(ref storage.SeriesRef, ls labels.Labels, st, t int64, v float64, h *histogram.Histogram, fh *histogram.FloatHistogram, opts storage.AOptions) (storage.SeriesRef, error) {
+	p, err := a.route(ls, t)
+	if err != nil {
+		a.store.m.refused.WithLabelValues(reasonOf(err)).Inc()
+		return 0, err
+	}
+	ls = a.stamp(ls)
+	ref, err = p.app.Append(p.db.decodeRef(ref), ls, st, t, v, h, fh, opts)
+	if err != nil && !errors.Is(err, (*storage.AppendPartialError)(nil)) {
+		p.db.refused.Add(1)
+		a.store.m.refused.WithLabelValues(reasonOf(err)).Inc()
+		return 0, err
+	}
+	p.samples++
+	p.exemplars += uint64(len(opts.Exemplars))
+	if !opts.Metadata.IsEmpty() {
+		p.db.meta.put(opts.MetricFamilyName, ls, opts.Metadata)
+	}
+	return p.db.encodeRef(ref), err
+}
+
+func (a *appender) AppendExemplars(ref storage.SeriesRef, ls labels.Labels, es []exemplar.Exemplar) (storage.SeriesRef, error) {
+	t := a.now.UnixMilli()
+	if len(es) > 0 {
+		t = es[len(es)-1].Ts
+	}
+	p, err := a.route(ls, t)
+	if err != nil {
+		return 0, err
+	}
+	ref, err = p.app.AppendExemplars(p.db.decodeRef(ref), a.stamp(ls), es)
+	if err != nil && !errors.Is(err, (*storage.AppendPartialError)(nil)) {
+		return 0, err
+	}
+	p.exemplars += uint64(len(es))
+	return p.db.encodeRef(ref), err
+}
+
+// owner decides whose a series is at t (milliseconds).
+func (a *appender) owner(ls labels.Labels, t int64) (tenant.ID, bool) {
+	namespace := ls.Get("namespace")
+	if namespace == "" {
+		return a.w.NodeOwner()
+	}
+	at := time.UnixMilli(t)
+	id, ok := a.w.Owner(namespace, at)
+	if ok && id == tenant.Unassigned && a.now.Sub(at) <= freshMax {
+		id, ok = a.w.Owner(namespace, a.now)
+	}
+	return id, ok
+}
+
+func (a *appender) route(ls labels.Labels, t int64) (*part, error) {
+	id, ok := a.owner(ls, t)
+	if !ok {
+		return nil, errNoScope
+	}
+	if a.last != nil && a.last.db.id == id {
+		return a.last, nil
+	}
+	for _, p := range a.parts {
+		if p.db.id == id {
+			a.last = p
+			return p, nil
+		}
+	}
+	db, err := a.store.database(id)
+	if err != nil {
+		return nil, err
+	}
+	app, ok := db.db.AppenderV2(a.ctx).(storage.ExemplarAppenderV2)
+	if !ok {
+		db.release()
+		return nil, errors.New("the metrics database takes no exemplars")
+	}
+	p := &part{db: db, app: app}
+	a.parts = append(a.parts, p)
+	a.last = p
+	return p, nil
+}
+
+// stamp overwrites where the series comes from.
+func (a *appender) stamp(ls labels.Labels) labels.Labels {
+	c := a.cluster
+	if ls.Get("cluster") == c.Name && ls.Get("region") == c.Region && ls.Get("cloud") == c.Cloud {
+		return ls
+	}
+	if a.builder == nil {
+		a.builder = labels.NewBuilder(ls)
+	} else {
+		a.builder.Reset(ls)
+	}
+	// An empty value removes the label.
+	a.builder.Set("cluster", c.Name)
+	a.builder.Set("region", c.Region)
+	a.builder.Set("cloud", c.Cloud)
+	return a.builder.Labels()
+}
+
+func (a *appender) Commit() error {
+	var first error
+	for _, p := range a.parts {
+		if err := p.app.Commit(); err != nil {
+			if first == nil {
+				first = err
+			}
+		} else {
+			p.db.samples.Add(p.samples)
+			p.db.exemplars.Add(p.exemplars)
+			a.store.m.samples.Add(float64(p.samples))
+			a.store.m.exemplars.Add(float64(p.exemplars))
+		}
+		p.db.release()
+	}
+	a.parts, a.last = nil, nil
+	return first
+}
+
+func (a *appender) Rollback() error {
+	var first error
+	for _, p := range a.parts {
+		if err := p.app.Rollback(); err != nil && first == nil {
+			first = err
+		}
+		p.db.release()
+	}
+	a.parts, a.last = nil, nil
+	return first
+}

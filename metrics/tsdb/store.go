@@ -1,0 +1,385 @@
+package tsdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/prometheus/model/labels"
+	promtsdb "github.com/prometheus/prometheus/tsdb"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/oriel-project/oriel/internal/clock"
+	"github.com/oriel-project/oriel/metrics"
+	"github.com/oriel-project/oriel/tenant"
+)
+
+// Defaults of Options.
+const (
+	retentionDefault  = 30 * 24 * time.Hour
+	outOfOrderDefault = 10 * time.Minute
+)
+
+// deletingSuffix ends the name of a directory that is being removed. No tenant's
+// ID holds a dot.
+const deletingSuffix = ".deleting"
+
+// Options of a Store. The zero value works.
+type Options struct {
+	// Retention says how long a tenant's samples are kept, by whole blocks (two
+	// hours and more). It is asked again whenever blocks are looked through.
+	// nil, or an answer of 0: 30 days.
+	Retention func(tenant.ID) time.Duration
+	// SeriesMax bounds the active series of a tenant; a sample that needs one
+	// more is refused with ErrSeriesLimit. nil, or an answer of 0: no bound.
+	SeriesMax func(tenant.ID) int
+	// OutOfOrder is how far behind a tenant's newest sample one may come and
+	// still be taken. 0: ten minutes; negative: none.
+	OutOfOrder time.Duration
+	Clock      clock.Clock           // nil: the machine's
+	OnEvent    func(Event)           // nil: events are dropped; called from any goroutine
+	Registerer prometheus.Registerer // nil: no metrics
+
+	tune func(*promtsdb.Options) // tests alone: what the scripts of PromQL need
+}
+
+// Event is something an operator may want to know.
+type Event struct {
+	Kind    EventKind
+	Tenant  tenant.ID
+	Message string // one sentence
+	Err     error  // may be nil
+}
+
+// EventKind tells events apart.
+type EventKind string
+
+// The kinds of events.
+const (
+	EventOpened     EventKind = "opened"      // a tenant's database was opened or made
+	EventOpenFailed EventKind = "open_failed" // it could not be; the others work on
+	EventDeleted    EventKind = "deleted"     // a tenant's database was removed
+	EventPurged     EventKind = "purged"      // a namespace's samples were removed
+	EventLog        EventKind = "log"         // a warning or an error of the engine itself
+)
+
+// Stats is what a tenant's database holds and has taken since it was opened.
+type Stats struct {
+	Series    int    // active series
+	Samples   uint64 // samples committed
+	Exemplars uint64 // exemplars given with them or on their own
+	Refused   uint64 // samples refused, for whatever reason
+}
+
+// Store is a metrics.Store over a directory. Safe for concurrent use. It does
+// not lock the directory: the data directory as a whole is.
+type Store struct {
+	dir  string
+	opts Options
+	m    *counters
+
+	mu     sync.RWMutex // guards dbs, broken, opening, slots, closed
+	dbs    map[tenant.ID]*database
+	broken map[tenant.ID]broken
+	// opening holds one lock per tenant: who opens or deletes the tenant's
+	// database has it.
+	opening map[tenant.ID]*sync.Mutex
+	slots   uint64
+	closed  bool
+}
+
+var _ metrics.Store = (*Store)(nil)
+
+// broken is a database that could not be opened. It is tried again by the first
+// write after retryAfter, not by every one.
+type broken struct {
+	err error
+	at  time.Time
+}
+
+const retryAfter = 30 * time.Second
+
+// Open opens every database below dir, several at once. A database that cannot
+// be opened is reported as an event and answers its own tenant with the error;
+// the others work.
+func Open(dir string, o Options) (*Store, error) {
+	if o.OutOfOrder == 0 {
+		o.OutOfOrder = outOfOrderDefault
+	}
+	if o.Clock == nil {
+		o.Clock = clock.System
+	}
+	if o.OnEvent == nil {
+		o.OnEvent = func(Event) {}
+	}
+	s := &Store{
+		dir: dir, opts: o,
+		dbs:     map[tenant.ID]*database{},
+		broken:  map[tenant.ID]broken{},
+		opening: map[tenant.ID]*sync.Mutex{},
+	}
+	s.m = newCounters(o.Registerer, s)
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, fmt.Errorf("make the metrics directory: %w", err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("read the metrics directory: %w", err)
+	}
+	var g errgroup.Group
+	g.SetLimit(2 * runtime.GOMAXPROCS(0)) // replay is half disk, half processor
+	for _, e := range entries {
+		name := e.Name()
+		if strings.HasSuffix(name, deletingSuffix) {
+			// A deletion that a crash interrupted.
+			if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+				return nil, fmt.Errorf("finish the deletion of %s: %w", name, err)
+			}
+			continue
+		}
+		id, ok := idOf(name)
+		if !e.IsDir() || !ok {
+			continue
+		}
+		g.Go(func() error {
+			if db, err := s.database(id); err == nil {
+				db.release()
+			}
+			return nil
+		})
+	}
+	_ = g.Wait()
+	return s, nil
+}
+
+// idOf reads a directory's name.
+func idOf(name string) (tenant.ID, bool) {
+	if id := tenant.ID(name); id == tenant.System || id == tenant.Unassigned {
+		return id, true
+	}
+	id, err := tenant.ParseID(name)
+	return id, err == nil
+}
+
+// Close waits for the queries and appenders that are under way and closes every
+// database.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	dbs := s.dbs
+	s.dbs = map[tenant.ID]*database{}
+	s.mu.Unlock()
+
+	s.m.unregister()
+	var (
+		g    errgroup.Group
+		mu   sync.Mutex
+		errs []error
+	)
+	g.SetLimit(2 * runtime.GOMAXPROCS(0))
+	for _, db := range dbs {
+		g.Go(func() error {
+			if err := db.close(context.Background()); err != nil {
+				mu.Lock()
+				errs = append(errs, err)
+				mu.Unlock()
+			}
+			return nil
+		})
+	}
+	_ = g.Wait()
+	return errors.Join(errs...)
+}
+
+var errClosed = errors.New("metrics store is closed")
+
+// lockOf gives the lock that whoever opens or deletes the tenant's database holds.
+func (s *Store) lockOf(id tenant.ID) *sync.Mutex {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.opening[id]
+	if l == nil {
+		l = new(sync.Mutex)
+		s.opening[id] = l
+	}
+	return l
+}
+
+// database gives the tenant's database, made if it is not there. The caller
+// releases it.
+func (s *Store) database(id tenant.ID) (*database, error) {
+	if db, err := s.opened(id); db != nil || errors.Is(err, errClosed) {
+		return db, err
+	}
+	l := s.lockOf(id)
+	l.Lock()
+	defer l.Unlock()
+	if db, err := s.opened(id); db != nil || errors.Is(err, errClosed) {
+		return db, err
+	}
+	s.mu.Lock()
+	if b, is := s.broken[id]; is && s.opts.Clock().Sub(b.at) < retryAfter {
+		s.mu.Unlock()
+		return nil, b.err
+	}
+	s.slots++
+	slot := s.slots
+	s.mu.Unlock()
+	db, err := s.openDatabase(id, slot)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		s.broken[id] = broken{err, s.opts.Clock()}
+		s.opts.OnEvent(Event{Kind: EventOpenFailed, Tenant: id, Message: "the tenant's metrics database could not be opened; its metrics are neither stored nor shown until it can be", Err: err})
+		return nil, err
+	}
+	if s.closed {
+		_ = db.close(context.Background())
+		return nil, errClosed
+	}
+	delete(s.broken, id)
+	s.dbs[id] = db
+	db.acquire()
+	s.opts.OnEvent(Event{Kind: EventOpened, Tenant: id, Message: "the tenant's metrics database is open"})
+	return db, nil
+}
+
+// opened gives the tenant's database if it is open, acquired. Without one: nil,
+// and the error that kept it from opening, if there is one.
+func (s *Store) opened(id tenant.ID) (*database, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closed {
+		return nil, errClosed
+	}
+	if db := s.dbs[id]; db != nil && db.acquire() {
+		return db, nil
+	}
+	return nil, s.broken[id].err
+}
+
+// readable gives the databases of a scope, acquired, in the order of their
+// tenants. A database that could not be opened is an error to a scope that names
+// its tenant, and left out for the operator, who has seen the event.
+func (s *Store) readable(r tenant.Read) ([]*database, error) {
+	ids := r.Tenants()
+	if r.All() {
+		s.mu.RLock()
+		for id := range s.dbs {
+			ids = append(ids, id)
+		}
+		s.mu.RUnlock()
+		slices.Sort(ids)
+	}
+	var out []*database
+	for _, id := range ids {
+		db, err := s.opened(id)
+		switch {
+		case err != nil && !r.All():
+			releaseAll(out)
+			return nil, fmt.Errorf("metrics of %s: %w", id, err)
+		case db != nil:
+			out = append(out, db)
+		}
+	}
+	return out, nil
+}
+
+func releaseAll(dbs []*database) {
+	for _, db := range dbs {
+		db.release()
+	}
+}
+
+// Delete removes everything a tenant has: offboarding. It waits for the queries
+// and appenders that are under way; a later write makes a new database. A tenant
+// without one is no error.
+func (s *Store) Delete(ctx context.Context, id tenant.ID) error {
+	if _, ok := idOf(string(id)); !ok {
+		return fmt.Errorf("delete the metrics of %q: no such tenant name", id)
+	}
+	l := s.lockOf(id)
+	l.Lock()
+	defer l.Unlock()
+	s.mu.Lock()
+	db := s.dbs[id]
+	delete(s.dbs, id)
+	delete(s.broken, id)
+	s.mu.Unlock()
+	if db != nil {
+		if err := db.close(ctx); err != nil {
+			if ctx.Err() != nil { // still in use: as if nothing had been asked
+				s.mu.Lock()
+				s.dbs[id] = db
+				s.mu.Unlock()
+			}
+			return fmt.Errorf("delete the metrics of %s: %w", id, err)
+		}
+	}
+	// Renamed first, so that a crash leaves either all of it or a directory that
+	// the next start removes.
+	gone := filepath.Join(s.dir, string(id)+deletingSuffix)
+	if err := os.Rename(filepath.Join(s.dir, string(id)), gone); err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		return fmt.Errorf("delete the metrics of %s: %w", id, err)
+	}
+	if err := os.RemoveAll(gone); err != nil {
+		return fmt.Errorf("delete the metrics of %s: %w", id, err)
+	}
+	s.opts.OnEvent(Event{Kind: EventDeleted, Tenant: id, Message: "the tenant's metrics were deleted"})
+	return nil
+}
+
+// Purge removes the samples of one namespace of a tenant from from (inclusive)
+// to to (exclusive; zero: without end), also from the blocks on disk. Exemplars
+// of the namespace, which are kept in memory and few, go as new ones come.
+func (s *Store) Purge(ctx context.Context, id tenant.ID, cluster, namespace string, from, to time.Time) error {
+	db, err := s.opened(id)
+	if err != nil {
+		return fmt.Errorf("purge namespace %s/%s: %w", cluster, namespace, err)
+	}
+	if db == nil {
+		return nil
+	}
+	defer db.release()
+	span, ok := spanOf(from, to)
+	if !ok {
+		return nil
+	}
+	err = db.db.Delete(ctx, span.Mint, span.Maxt,
+		labels.MustNewMatcher(labels.MatchEqual, "cluster", cluster),
+		labels.MustNewMatcher(labels.MatchEqual, "namespace", namespace))
+	if err != nil {
+		return fmt.Errorf("purge namespace %s/%s: %w", cluster, namespace, err)
+	}
+	if err := db.db.CleanTombstones(); err != nil {
+		return fmt.Errorf("purge namespace %s/%s from the blocks: %w", cluster, namespace, err)
+	}
+	s.opts.OnEvent(Event{Kind: EventPurged, Tenant: id, Message: fmt.Sprintf("the metrics of namespace %s/%s were purged", cluster, namespace)})
+	return nil
+}
+
+// Stats tells of every open database.
+func (s *Store) Stats() map[tenant.ID]Stats {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	out := make(map[tenant.ID]Stats, len(s.dbs))
+	for id, db := range s.dbs {
+		out[id] = db.stats()
+	}
+	return out
+}
