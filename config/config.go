@@ -1,0 +1,240 @@
+// Package config is Oriel's one configuration file: strict YAML over defaults.
+// A key that does nothing does not exist; secrets come by file.
+//
+//	c, err := config.Load(config.RoleUp, "oriel.yaml") // err lists every problem at once
+//	c := config.Default(config.RoleUp)                 // no file needed
+package config
+
+import "time"
+
+// Role is which process the configuration is for: defaults and demands differ.
+type Role string
+
+// The roles, named as their commands.
+const (
+	RoleUp      Role = "up"
+	RoleCentral Role = "central"
+	RoleAgent   Role = "agent"
+)
+
+// Config is the whole file. The doc tags are the text of docs/configuration.md,
+// which a test keeps in line.
+type Config struct {
+	Cluster    Cluster    `yaml:"cluster" doc:"where this process runs; stamped on everything that comes in here without a cluster's credential"`
+	Agent      Agent      `yaml:"agent" doc:"the way from an agent to central"`
+	Kubernetes Kubernetes `yaml:"kubernetes" doc:"the Kubernetes API that is watched; oriel agent in a cluster needs none of it"`
+	Scrape     Scrape     `yaml:"scrape" doc:"where metrics are fetched"`
+	Tenancy    Tenancy    `yaml:"tenancy" doc:"who may join a tenant"`
+	Auth       Auth       `yaml:"auth" doc:"who is calling"`
+	Forward    Forward    `yaml:"forward" doc:"the Fluentd forward listener"`
+	Logs       Logs       `yaml:"logs" doc:"the log store"`
+	Metrics    Metrics    `yaml:"metrics" doc:"the metric store"`
+	Limits     Limits     `yaml:"limits" doc:"what one tenant may use"`
+	Grafana    Grafana    `yaml:"grafana" doc:"the Grafana whose organisations, data sources, dashboards and alerts are kept in line; none without a url"`
+	ES         ES         `yaml:"es" doc:"the Elasticsearch API"`
+	TLS        TLS        `yaml:"tls" doc:"TLS of the HTTP listeners and of the journal listener; plain text without it"`
+	Archive    Archive    `yaml:"archive" doc:"telemetry of namespaces that ended"`
+
+	role  Role
+	file  string
+	lines map[string]int // by key, of what the file sets
+}
+
+// Cluster is what is stamped on data without a cluster's credential.
+type Cluster struct {
+	Name   string `yaml:"name" doc:"the cluster's name, 1 to 63 of a-z, 0-9 and '-'"`
+	Region string `yaml:"region" doc:"the cluster's region, such as eu-central"`
+	Cloud  string `yaml:"cloud" doc:"what kind of cloud it is, such as private or public"`
+}
+
+// Agent is an agent's side.
+type Agent struct {
+	Central Central `yaml:"central" doc:"where an agent sends what it has"`
+}
+
+// Central is how an agent reaches central.
+type Central struct {
+	URL       string `yaml:"url" doc:"central's HTTP listener, such as https://oriel.example:7480; an agent must have one"`
+	TokenFile string `yaml:"token_file" doc:"file with a cluster's token (oriel token create --cluster)"`
+	CAFile    string `yaml:"ca_file" doc:"PEM file of the authorities that may sign central's certificate; the system's without it"`
+}
+
+// Kubernetes is which cluster is watched, and by which annotations.
+type Kubernetes struct {
+	Kubeconfig       string `yaml:"kubeconfig" doc:"kubeconfig file of the cluster to watch; KUBECONFIG is never used silently, since Oriel writes on namespaces"`
+	Context          string `yaml:"context" doc:"context in the kubeconfig file; its current one without it"`
+	AnnotationPrefix string `yaml:"annotation_prefix" doc:"what the annotations of namespaces begin with"`
+}
+
+// Scrape is where metrics are fetched.
+type Scrape struct {
+	Interval Duration `yaml:"interval" doc:"time between two scrapes of a target"`
+	Static   []Static `yaml:"static" doc:"targets that no discovery finds"`
+	Kubelet  Kubelet  `yaml:"kubelet" doc:"the kubelets of the watched cluster: their own metrics and cAdvisor's"`
+}
+
+// Static is a set of targets of one namespace.
+type Static struct {
+	Job       string            `yaml:"job" doc:"value of the label job"`
+	Namespace string            `yaml:"namespace" doc:"namespace the targets belong to; its owner gets the samples"`
+	Targets   []string          `yaml:"targets" doc:"host:port of each target"`
+	Path      string            `yaml:"path" doc:"path of the metrics; /metrics without it"`
+	Scheme    string            `yaml:"scheme" doc:"http or https; http without it"`
+	Labels    map[string]string `yaml:"labels" doc:"more labels, such as pod and container"`
+}
+
+// Kubelet is how kubelets are scraped.
+type Kubelet struct {
+	Enabled            bool   `yaml:"enabled" doc:"scrape every node's kubelet"`
+	ThroughAPIServer   bool   `yaml:"through_api_server" doc:"go through the API server's node proxy instead of the node's own port"`
+	CAFile             string `yaml:"ca_file" doc:"PEM file of the authorities that sign the kubelets' certificates; the cluster's without it"`
+	InsecureSkipVerify bool   `yaml:"insecure_skip_verify" doc:"do not check the kubelets' certificates: the samples may then be anybody's"`
+}
+
+// Tenancy is who may join a tenant beyond the first claim.
+type Tenancy struct {
+	Grants []Grant `yaml:"grants" doc:"namespaces that may join a tenant although their groups differ from the tenant's"`
+}
+
+// Grant lets namespaces join a tenant.
+type Grant struct {
+	Cluster   string `yaml:"cluster" doc:"the cluster's name, or * for all"`
+	Namespace string `yaml:"namespace" doc:"the namespace's name; * stands for any run of characters, ? for one"`
+	Tenant    string `yaml:"tenant" doc:"the tenant that they may join"`
+}
+
+// Auth is who is calling.
+type Auth struct {
+	Anonymous string `yaml:"anonymous" doc:"who a caller without a credential is: operator (from this machine alone) or none"`
+}
+
+// The values of Auth.Anonymous.
+const (
+	AnonymousOperator = "operator"
+	AnonymousNone     = "none"
+)
+
+// Forward is the Fluentd forward listener.
+type Forward struct {
+	Keys []ForwardKey `yaml:"keys" doc:"who may send; without any, everybody on this machine, and nobody else"`
+	TLS  ForwardTLS   `yaml:"tls" doc:"TLS of the forward listener; plain text without it"`
+}
+
+// ForwardTLS is the forward listener's certificate.
+type ForwardTLS struct {
+	CertFile string `yaml:"cert_file" doc:"PEM file of the certificate with its chain"`
+	KeyFile  string `yaml:"key_file" doc:"PEM file of the certificate's private key"`
+}
+
+// ForwardKey is one credential of the forward protocol and what it writes:
+// either a cluster or a tenant.
+type ForwardKey struct {
+	SharedKeyFile string `yaml:"shared_key_file" doc:"file with the shared key, as in shared_key of Fluentd's security section"`
+	Username      string `yaml:"username" doc:"user name, where senders give one"`
+	PasswordFile  string `yaml:"password_file" doc:"file with the user's password"`
+	Cluster       string `yaml:"cluster" doc:"the cluster whose data it sends; either this or tenant"`
+	Region        string `yaml:"region" doc:"that cluster's region"`
+	Cloud         string `yaml:"cloud" doc:"that cluster's cloud"`
+	Tenant        string `yaml:"tenant" doc:"the tenant whose data it sends, whatever the records say; either this or cluster"`
+}
+
+// Logs is the log store.
+type Logs struct {
+	Store          string   `yaml:"store" doc:"which store: embedded"`
+	Durability     string   `yaml:"durability" doc:"what an acknowledgement means: sync (fsynced), interval (fsynced a little later: a power cut may lose the last moment) or none (the operating system's business)"`
+	Retention      Duration `yaml:"retention" doc:"how long records are kept where a tenant asks for nothing else"`
+	RetentionMax   Duration `yaml:"retention_max" doc:"the longest retention that a tenant may ask for"`
+	RecordBytesMax Bytes    `yaml:"record_bytes_max" doc:"the largest record that is taken"`
+}
+
+// The values of Logs.Durability.
+const (
+	DurabilitySync     = "sync"
+	DurabilityInterval = "interval"
+	DurabilityNone     = "none"
+)
+
+// StoreEmbedded is the store in this process.
+const StoreEmbedded = "embedded"
+
+// Metrics is the metric store.
+type Metrics struct {
+	Store        string   `yaml:"store" doc:"which store: embedded"`
+	Retention    Duration `yaml:"retention" doc:"how long samples are kept where a tenant asks for nothing else"`
+	RetentionMax Duration `yaml:"retention_max" doc:"the longest retention that a tenant may ask for"`
+	OutOfOrder   Duration `yaml:"out_of_order" doc:"how much older than the newest sample of its series a sample may be; 0s takes none"`
+}
+
+// Limits is what one tenant may use: what it gets, and the most it may ask for.
+type Limits struct {
+	Series    int  `yaml:"series" doc:"active series of a tenant that asks for nothing else"`
+	SeriesMax int  `yaml:"series_max" doc:"the most active series that a tenant may ask for"`
+	Logs      Rate `yaml:"logs" doc:"log bytes a second of a tenant that asks for nothing else"`
+	LogsMax   Rate `yaml:"logs_max" doc:"the most log bytes a second that a tenant may ask for"`
+}
+
+// Grafana is the Grafana that is provisioned.
+type Grafana struct {
+	URL          string `yaml:"url" doc:"Grafana's base URL, such as https://grafana.example"`
+	User         string `yaml:"user" doc:"a server admin's name; used with password_file"`
+	PasswordFile string `yaml:"password_file" doc:"file with that user's password"`
+	TokenFile    string `yaml:"token_file" doc:"file with a service account's token; enough for isolation folder"`
+	Isolation    string `yaml:"isolation" doc:"org (an organisation for each tenant: isolates) or folder (a folder for each tenant: isolates dashboards only)"`
+}
+
+// The values of Grafana.Isolation.
+const (
+	IsolationOrg    = "org"
+	IsolationFolder = "folder"
+)
+
+// ES is the Elasticsearch API.
+type ES struct {
+	Version        string `yaml:"version" doc:"the version that clients are told"`
+	PublishAddress string `yaml:"publish_address" doc:"host:port that sniffing clients are told; the request's own host without it"`
+}
+
+// TLS is the certificate of the HTTP and journal listeners.
+type TLS struct {
+	CertFile     string `yaml:"cert_file" doc:"PEM file of the certificate with its chain"`
+	KeyFile      string `yaml:"key_file" doc:"PEM file of the certificate's private key"`
+	ClientCAFile string `yaml:"client_ca_file" doc:"PEM file of the authorities that sign clients' certificates; with it a client must show one"`
+}
+
+// Archive is what becomes of ended namespaces' telemetry.
+type Archive struct {
+	Keep Duration `yaml:"keep" doc:"how long sealed telemetry is kept"`
+}
+
+const day = 24 * time.Hour
+
+// Default gives the configuration of a role without a file.
+func Default(role Role) *Config {
+	c := &Config{
+		Cluster:    Cluster{Name: "local"},
+		Kubernetes: Kubernetes{AnnotationPrefix: "oriel/"},
+		Scrape:     Scrape{Interval: Duration(15 * time.Second)},
+		Auth:       Auth{Anonymous: AnonymousNone},
+		Logs: Logs{
+			Store: StoreEmbedded, Durability: DurabilitySync,
+			Retention: Duration(7 * day), RetentionMax: Duration(90 * day), RecordBytesMax: 1 << 20,
+		},
+		Metrics: Metrics{
+			Store:     StoreEmbedded,
+			Retention: Duration(30 * day), RetentionMax: Duration(400 * day), OutOfOrder: Duration(10 * time.Minute),
+		},
+		Limits:  Limits{Series: 100_000, SeriesMax: 1_000_000, Logs: 10_000_000, LogsMax: 100_000_000},
+		Grafana: Grafana{User: "admin", Isolation: IsolationOrg},
+		ES:      ES{Version: "8.19.0"},
+		Archive: Archive{Keep: Duration(7 * day)},
+		role:    role,
+		file:    "configuration",
+	}
+	if role == RoleUp {
+		c.Auth.Anonymous = AnonymousOperator
+	}
+	return c
+}
+
+// Role tells which process the configuration is for.
+func (c *Config) Role() Role { return c.role }

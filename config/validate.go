@@ -1,0 +1,303 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"net/url"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/oriel-project/oriel/tenant"
+)
+
+// checker collects what is wrong with values that could be read.
+type checker struct {
+	*Config
+	problems Problems
+}
+
+func (k *checker) bad(key, format string, args ...any) {
+	line := 0
+	// A key that the file does not set has the line of its section.
+	for at := key; at != "" && line == 0; {
+		line = k.lines[at]
+		if i := strings.LastIndexAny(at, ".["); i >= 0 {
+			at = at[:i]
+		} else {
+			at = ""
+		}
+	}
+	k.problems = append(k.problems, Problem{File: k.file, Line: line, Key: key, What: fmt.Sprintf(format, args...)})
+}
+
+func (c *Config) check() Problems {
+	k := &checker{Config: c}
+	k.cluster()
+	k.agent()
+	k.kubernetes()
+	k.scrape()
+	k.tenancy()
+	k.oneOf("auth.anonymous", c.Auth.Anonymous, AnonymousOperator, AnonymousNone)
+	k.forward()
+	k.stores()
+	k.limits()
+	k.grafana()
+	k.es()
+	k.together("tls.cert_file", c.TLS.CertFile, "tls.key_file", c.TLS.KeyFile)
+	if c.TLS.ClientCAFile != "" && c.TLS.CertFile == "" {
+		k.bad("tls.client_ca_file", "asks clients for certificates without having one: set tls.cert_file and tls.key_file, too")
+	}
+	k.atLeast("archive.keep", c.Archive.Keep, time.Hour, "7d")
+	return k.problems
+}
+
+func (k *checker) cluster() {
+	k.label("cluster.name", k.Cluster.Name, "eu-1")
+	k.stamp("cluster.region", k.Cluster.Region, "eu-central")
+	k.stamp("cluster.cloud", k.Cluster.Cloud, "private")
+}
+
+func (k *checker) agent() {
+	c := k.Agent.Central
+	switch {
+	case c.URL != "":
+		k.url("agent.central.url", c.URL, "https://oriel.example:7480")
+		if c.TokenFile == "" {
+			k.bad("agent.central.token_file", "central asks for a cluster's token: make one there with `oriel token create --cluster %s` and name its file here", k.Cluster.Name)
+		}
+	case k.role == RoleAgent:
+		k.bad("agent.central.url", "an agent needs to know central: set it to central's HTTP listener, such as https://oriel.example:7480")
+	case c.TokenFile != "" || c.CAFile != "":
+		k.bad("agent.central.url", "is missing, and token_file and ca_file mean nothing without it: set it, such as to https://oriel.example:7480")
+	}
+}
+
+var prefixPattern = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]{0,250}[a-z0-9])?/$`)
+
+func (k *checker) kubernetes() {
+	if p := k.Kubernetes.AnnotationPrefix; !prefixPattern.MatchString(p) {
+		k.bad("kubernetes.annotation_prefix", "%q: want a DNS name and a slash, such as oriel/ or oriel.example.com/", clip(p))
+	}
+	if k.Kubernetes.Context != "" && k.Kubernetes.Kubeconfig == "" {
+		k.bad("kubernetes.context", "means nothing without a file: set kubernetes.kubeconfig, too")
+	}
+}
+
+var labelNamePattern = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
+
+func (k *checker) scrape() {
+	stamped := []string{"cluster", "region", "cloud", "namespace", "job", "instance"}
+	k.atLeast("scrape.interval", k.Scrape.Interval, time.Second, "15s")
+	for i, s := range k.Scrape.Static {
+		at := fmt.Sprintf("scrape.static[%d].", i)
+		if s.Job == "" {
+			k.bad(at+"job", "is missing: give the targets a name, such as shop")
+		}
+		if s.Namespace != "" {
+			k.label(at+"namespace", s.Namespace, "shop-prod")
+		}
+		if len(s.Targets) == 0 {
+			k.bad(at+"targets", "is empty: list at least one host:port, such as 127.0.0.1:9100")
+		}
+		for j, t := range s.Targets {
+			k.hostPort(fmt.Sprintf("%stargets[%d]", at, j), t, "127.0.0.1:9100")
+		}
+		if s.Path != "" && !strings.HasPrefix(s.Path, "/") {
+			k.bad(at+"path", "%q: want a path such as /metrics", clip(s.Path))
+		}
+		if s.Scheme != "" {
+			k.oneOf(at+"scheme", s.Scheme, "http", "https")
+		}
+		for _, name := range slices.Sorted(maps.Keys(s.Labels)) {
+			switch {
+			case slices.Contains(stamped, name):
+				k.bad(at+"labels."+name, "is stamped by Oriel: remove it")
+			case !labelNamePattern.MatchString(name) || strings.HasPrefix(name, "__"):
+				k.bad(at+"labels."+clip(name), "is no label name: want letters, digits and '_', such as pod")
+			}
+		}
+	}
+	kl := k.Scrape.Kubelet
+	if kl.CAFile != "" && kl.InsecureSkipVerify {
+		k.bad("scrape.kubelet.insecure_skip_verify", "contradicts ca_file: keep one of the two")
+	}
+}
+
+func (k *checker) tenancy() {
+	for i, g := range k.Tenancy.Grants {
+		at := fmt.Sprintf("tenancy.grants[%d].", i)
+		if g.Cluster != "*" {
+			k.label(at+"cluster", g.Cluster, "eu-1")
+		}
+		if _, err := path.Match(g.Namespace, ""); err != nil || g.Namespace == "" {
+			k.bad(at+"namespace", "%q: want a namespace's name or a pattern, such as shop-*", clip(g.Namespace))
+		}
+		k.tenant(at+"tenant", g.Tenant)
+	}
+}
+
+func (k *checker) forward() {
+	for i, f := range k.Forward.Keys {
+		at := fmt.Sprintf("forward.keys[%d].", i)
+		if f.SharedKeyFile == "" {
+			k.bad(at+"shared_key_file", "is missing: name a file with the key that senders have as shared_key")
+		}
+		k.together(at+"username", f.Username, at+"password_file", f.PasswordFile)
+		switch {
+		case (f.Cluster == "") == (f.Tenant == ""):
+			k.bad(at+"cluster", "a key writes either one cluster or one tenant: set exactly one of cluster and tenant")
+		case f.Tenant != "":
+			k.tenant(at+"tenant", f.Tenant)
+			if f.Region != "" || f.Cloud != "" {
+				k.bad(at+"region", "region and cloud belong to a cluster's key: remove them, or set cluster instead of tenant")
+			}
+		default:
+			k.label(at+"cluster", f.Cluster, "eu-1")
+			k.stamp(at+"region", f.Region, "eu-central")
+			k.stamp(at+"cloud", f.Cloud, "private")
+		}
+	}
+	k.together("forward.tls.cert_file", k.Forward.TLS.CertFile, "forward.tls.key_file", k.Forward.TLS.KeyFile)
+}
+
+func (k *checker) stores() {
+	if k.Logs.Store != StoreEmbedded {
+		k.bad("logs.store", "%q: this build supports `embedded`: write that, or remove the key", clip(k.Logs.Store))
+	}
+	if k.Metrics.Store != StoreEmbedded {
+		k.bad("metrics.store", "%q: this build supports `embedded`: write that, or remove the key", clip(k.Metrics.Store))
+	}
+	k.oneOf("logs.durability", k.Logs.Durability, DurabilitySync, DurabilityInterval, DurabilityNone)
+	k.atLeast("logs.retention", k.Logs.Retention, time.Hour, "7d")
+	k.atLeast("metrics.retention", k.Metrics.Retention, 2*time.Hour, "30d")
+	if k.Logs.RetentionMax < k.Logs.Retention {
+		k.bad("logs.retention_max", "%s is less than logs.retention, %s: want at least that, such as 90d", k.Logs.RetentionMax, k.Logs.Retention)
+	}
+	if k.Metrics.RetentionMax < k.Metrics.Retention {
+		k.bad("metrics.retention_max", "%s is less than metrics.retention, %s: want at least that, such as 400d", k.Metrics.RetentionMax, k.Metrics.Retention)
+	}
+	if b := k.Logs.RecordBytesMax; b < 1<<10 || b > 64<<20 {
+		k.bad("logs.record_bytes_max", "%s: want 1KiB to 64MiB, such as 1MiB", b)
+	}
+	if k.Metrics.OutOfOrder > k.Metrics.Retention {
+		k.bad("metrics.out_of_order", "%s is more than metrics.retention, %s: want something such as 10m", k.Metrics.OutOfOrder, k.Metrics.Retention)
+	}
+}
+
+func (k *checker) limits() {
+	l := k.Limits
+	if l.Series < 1 {
+		k.bad("limits.series", "%d: want at least 1, such as 100000", l.Series)
+	}
+	if l.SeriesMax < l.Series {
+		k.bad("limits.series_max", "%d is less than limits.series, %d: want at least that, such as 1000000", l.SeriesMax, l.Series)
+	}
+	if l.Logs < 1 {
+		k.bad("limits.logs", "%s: want at least 1B/s, such as 10MB/s", l.Logs)
+	}
+	if l.LogsMax < l.Logs {
+		k.bad("limits.logs_max", "%s is less than limits.logs, %s: want at least that, such as 100MB/s", l.LogsMax, l.Logs)
+	}
+}
+
+func (k *checker) grafana() {
+	g := k.Grafana
+	k.oneOf("grafana.isolation", g.Isolation, IsolationOrg, IsolationFolder)
+	switch {
+	case g.URL == "":
+		if g.PasswordFile != "" || g.TokenFile != "" {
+			k.bad("grafana.url", "is missing, and credentials mean nothing without it: set it, such as to https://grafana.example")
+		}
+		return
+	case g.PasswordFile == "" && g.TokenFile == "":
+		k.bad("grafana.password_file", "is missing: name a file with the password of the server admin %q (or set token_file, with isolation: folder)", clip(g.User))
+	case g.PasswordFile == "" && g.Isolation == IsolationOrg:
+		k.bad("grafana.isolation", "org needs a server admin, and a service account cannot be one: set user and password_file, or isolation: folder, which isolates dashboards only")
+	case g.PasswordFile != "" && g.TokenFile != "":
+		k.bad("grafana.token_file", "contradicts password_file: keep one of the two")
+	case g.PasswordFile != "" && g.User == "":
+		k.bad("grafana.user", "is empty: name the server admin whose password password_file holds, such as admin")
+	}
+	k.url("grafana.url", g.URL, "https://grafana.example")
+}
+
+var versionPattern = regexp.MustCompile(`^[78]\.[0-9]{1,3}\.[0-9]{1,3}$`)
+
+func (k *checker) es() {
+	if !versionPattern.MatchString(k.ES.Version) {
+		k.bad("es.version", "%q: want a version 7 or 8 of three numbers, such as 8.19.0", clip(k.ES.Version))
+	}
+	if k.ES.PublishAddress != "" {
+		k.hostPort("es.publish_address", k.ES.PublishAddress, "oriel.example:9200")
+	}
+}
+
+func (k *checker) oneOf(key, value string, want ...string) {
+	if !slices.Contains(want, value) {
+		k.bad(key, "%q: want %s", clip(value), strings.Join(want, " or "))
+	}
+}
+
+func (k *checker) atLeast(key string, d Duration, least time.Duration, good string) {
+	if time.Duration(d) < least {
+		k.bad(key, "%s: want at least %s, such as %s", d, Duration(least), good)
+	}
+}
+
+func (k *checker) together(keyA, a, keyB, b string) {
+	switch {
+	case a != "" && b == "":
+		k.bad(keyB, "is missing: %s needs it", keyA)
+	case a == "" && b != "":
+		k.bad(keyA, "is missing: %s needs it", keyB)
+	}
+}
+
+var labelPattern = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+
+func (k *checker) label(key, value, good string) {
+	if !labelPattern.MatchString(value) {
+		k.bad(key, "%q: want 1 to 63 of a-z, 0-9 and '-', such as %s", clip(value), good)
+	}
+}
+
+func (k *checker) tenant(key, value string) {
+	if _, err := tenant.ParseID(value); err != nil {
+		k.bad(key, "%v", err)
+	}
+}
+
+var stampPattern = regexp.MustCompile(`^[a-zA-Z0-9._-]{0,63}$`)
+
+// stamp checks a free text that lands in labels and fields.
+func (k *checker) stamp(key, value, good string) {
+	if !stampPattern.MatchString(value) {
+		k.bad(key, "%q: want at most 63 letters, digits, '.', '_' and '-', such as %s", clip(value), good)
+	}
+}
+
+func (k *checker) url(key, value, good string) {
+	u, err := url.Parse(value)
+	switch {
+	case err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https"):
+		// Not repeated: it may hold a password.
+		k.bad(key, "is no URL: want one such as %s", good)
+	case u.User != nil:
+		k.bad(key, "holds a password or user name: remove it from the URL, secrets come by file")
+	case u.RawQuery != "" || u.Fragment != "":
+		k.bad(key, "holds a query: want a base URL such as %s", good)
+	}
+}
+
+func (k *checker) hostPort(key, value, good string) {
+	host, port, err := net.SplitHostPort(value)
+	n, perr := strconv.Atoi(port)
+	if err != nil || host == "" || perr != nil || n < 1 || n > 65535 || strings.ContainsAny(host, "/@? ") {
+		k.bad(key, "%q: want host:port, such as %s", clip(value), good)
+	}
+}
