@@ -1,10 +1,13 @@
 package logging
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // Field names what a filter, a sort key or an aggregation looks at.
 type Field struct {
-	Name  string // dotted path; "" means every field
+	Name  string // dotted path; "" means every field, a * in it any run of characters
 	Exact bool   // whole values, as asked for by ".keyword" or by a stamped name
 }
 
@@ -70,8 +73,11 @@ type (
 		Kind  PatternKind
 		Text  string
 		Fold  bool
+
+		re, folded *regexp.Regexp // of NewRegexp
 	}
-	// Range matches where a value of a comparable type lies between the bounds.
+	// Range matches where a value of a comparable type lies between the bounds. A
+	// string that is a date (see ParseTime) compares with a time.
 	Range struct {
 		Field    Field
 		Min, Max *Bound

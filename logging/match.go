@@ -1,5 +1,12 @@
 package logging
 
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
 // Match implements Filter.
 func (All) Match(*Doc) bool { return true }
 
@@ -33,26 +40,152 @@ func (f Or) Match(d *Doc) bool {
 func (f Not) Match(d *Doc) bool { return !f.Of.Match(d) }
 
 // Match implements Filter.
-func (f IDs) Match(d *Doc) bool {
-	for _, id := range f {
-		if id == d.Record.ID {
-			return true
-		}
+func (f IDs) Match(d *Doc) bool { return slices.Contains(f, d.Record.ID) }
+
+// Match implements Filter. An object has a value where one of its fields has.
+func (f Exists) Match(d *Doc) bool {
+	yes := func(string, []Value) bool { return true }
+	if f.Field.Name == "" || strings.Contains(f.Field.Name, "*") {
+		return d.each(f.Field, yes)
 	}
-	return false
+	if len(d.values(f.Field.Name)) > 0 {
+		return true
+	}
+	prefix := f.Field.Name + "."
+	return d.each(Field{}, func(name string, _ []Value) bool { return strings.HasPrefix(name, prefix) })
+}
+
+// any reports whether fn is true for one value of the field; exact says how the
+// field's strings compare.
+func (d *Doc) any(f Field, fn func(v Value, exact bool) bool) bool {
+	some := func(name string, vals []Value) bool {
+		exact := f.Exact || IsKeyword(name)
+		for _, v := range vals {
+			if fn(v, exact) {
+				return true
+			}
+		}
+		if name == fieldLevel {
+			for _, v := range d.spelled() {
+				if fn(v, exact) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	if f.Name == "" || strings.Contains(f.Name, "*") {
+		return d.each(f, some)
+	}
+	return some(f.Name, d.values(f.Name))
 }
 
 // Match implements Filter.
-func (f Term) Match(d *Doc) bool { return false }
+func (f Term) Match(d *Doc) bool {
+	text := f.Text
+	if f.Fold {
+		text = lower(text)
+	}
+	return d.any(f.Field, func(v Value, exact bool) bool {
+		if v.Kind != KindString {
+			return equalsText(v, f.Text)
+		}
+		switch {
+		case exact && f.Fold:
+			return isLower(v.Str, text)
+		case exact:
+			return v.Str == text
+		}
+		return hasToken(v.Str, text)
+	})
+}
+
+// equalsText reports whether text reads as the number, truth value or date.
+func equalsText(v Value, text string) bool {
+	switch v.Kind {
+	case KindBool:
+		return text == strconv.FormatBool(v.Bool)
+	case KindTime:
+		if t, ok := ParseTime(text); ok {
+			return t.Equal(v.Time)
+		}
+	}
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return Compare(v, Int(n)) == 0
+	}
+	x, err := strconv.ParseFloat(text, 64)
+	return err == nil && Compare(v, Float(x)) == 0
+}
 
 // Match implements Filter.
-func (f Phrase) Match(d *Doc) bool { return false }
+func (f Pattern) Match(d *Doc) bool {
+	fits := f.fits()
+	return d.any(f.Field, func(v Value, exact bool) bool {
+		if v.Kind != KindString {
+			return f.Kind != Fuzzy && fits(v.Text())
+		}
+		if exact {
+			return fits(v.Str)
+		}
+		for from, to := nextToken(v.Str, 0); from < to; from, to = nextToken(v.Str, to) {
+			if fits(lower(v.Str[from:to])) {
+				return true
+			}
+		}
+		return false
+	})
+}
 
 // Match implements Filter.
-func (f Pattern) Match(d *Doc) bool { return false }
+func (f Range) Match(d *Doc) bool {
+	return d.any(f.Field, func(v Value, exact bool) bool {
+		if v.Kind != KindString || exact {
+			return f.holds(v)
+		}
+		if f.holds(v) && (isTime(f.Min) || isTime(f.Max)) {
+			return true
+		}
+		for from, to := nextToken(v.Str, 0); from < to; from, to = nextToken(v.Str, to) {
+			if f.holds(String(lower(v.Str[from:to]))) {
+				return true
+			}
+		}
+		return false
+	})
+}
 
-// Match implements Filter.
-func (f Range) Match(d *Doc) bool { return false }
+func isTime(b *Bound) bool { return b != nil && b.Value.Kind == KindTime }
 
-// Match implements Filter.
-func (f Exists) Match(d *Doc) bool { return false }
+// holds reports whether a value is comparable with the bounds and between them.
+func (f Range) holds(v Value) bool {
+	if f.Min == nil && f.Max == nil {
+		return v.Kind != Missing
+	}
+	if f.Min != nil {
+		if c, ok := compareBound(v, f.Min.Value); !ok || c < 0 || c == 0 && !f.Min.Inclusive {
+			return false
+		}
+	}
+	if f.Max != nil {
+		if c, ok := compareBound(v, f.Max.Value); !ok || c > 0 || c == 0 && !f.Max.Inclusive {
+			return false
+		}
+	}
+	return true
+}
+
+// compareBound compares a value with a bound; ok is false where the two are of
+// kinds that do not compare. A string that is a date compares with a time.
+func compareBound(v, bound Value) (c int, ok bool) {
+	if v.Kind == KindString && bound.Kind == KindTime {
+		var t time.Time
+		if t, ok = ParseTime(v.Str); !ok {
+			return 0, false
+		}
+		v = Time(t)
+	}
+	if v.rank() != bound.rank() || v.Kind == Missing {
+		return 0, false
+	}
+	return Compare(v, bound), true
+}

@@ -1,0 +1,40 @@
+package logging
+
+import "strings"
+
+// The levels, from the least to the most severe.
+const (
+	LevelTrace = "trace"
+	LevelDebug = "debug"
+	LevelInfo  = "info"
+	LevelWarn  = "warn"
+	LevelError = "error"
+	LevelFatal = "fatal"
+)
+
+// levelNames are the fields a level is looked for in, the first readable one wins.
+var levelNames = [...]string{"level", "severity", "lvl", "loglevel", "log.level", "priority", "PRIORITY"}
+
+// NormalizeLevel reads a level as senders spell it: the usual names in any
+// case, their short forms, and syslog's numbers 0 to 7. It gives one of the
+// six levels, or "" where it is none.
+func NormalizeLevel(s string) string {
+	if len(s) > 16 {
+		return ""
+	}
+	switch strings.ToLower(strings.TrimSpace(s)) {
+	case "trace", "trc", "finest", "finer", "verbose", "t":
+		return LevelTrace
+	case "debug", "dbg", "debu", "fine", "d", "7":
+		return LevelDebug
+	case "info", "inf", "information", "informational", "notice", "note", "config", "i", "n", "6", "5":
+		return LevelInfo
+	case "warn", "warning", "wrn", "w", "4":
+		return LevelWarn
+	case "error", "err", "eror", "erro", "severe", "e", "3":
+		return LevelError
+	case "fatal", "ftl", "critical", "crit", "alert", "emerg", "emergency", "panic", "dpanic", "f", "c", "2", "1", "0":
+		return LevelFatal
+	}
+	return ""
+}

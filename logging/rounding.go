@@ -1,0 +1,103 @@
+package logging
+
+import "time"
+
+// rounding cuts time into the buckets of a DateHistogram. Fixed intervals are
+// counted from 1970-01-01T00:00 in the zone's local time, calendar intervals
+// follow the zone's clocks: a day may have 23 or 25 hours.
+type rounding struct {
+	fixed    time.Duration // 0: calendar
+	calendar Calendar
+	zone     *time.Location
+	offset   time.Duration
+}
+
+// floor gives the start of the bucket that t lies in.
+func (r rounding) floor(t time.Time) time.Time { return r.cut(t.Add(-r.offset)).Add(r.offset) }
+
+// next gives the start of the bucket after the one that starts at t.
+func (r rounding) next(t time.Time) time.Time {
+	t = t.Add(-r.offset).In(r.zone)
+	y, m, d := t.Date()
+	step := time.Duration(0)
+	switch r.calendar {
+	case Minute:
+		step = time.Minute
+	case Hour:
+		step = time.Hour
+	case Day:
+		return r.midnight(y, m, d+1).Add(r.offset)
+	case Week:
+		return r.midnight(y, m, d+7).Add(r.offset)
+	case Month:
+		return r.midnight(y, m+1, 1).Add(r.offset)
+	case Quarter:
+		return r.midnight(y, m+3, 1).Add(r.offset)
+	case Year:
+		return r.midnight(y+1, 1, 1).Add(r.offset)
+	default:
+		step = r.fixed
+	}
+	// Where clocks change, the next bucket may start sooner or later than one
+	// step on: creep up to it.
+	creep := min(step, 15*time.Minute)
+	n := r.cut(t.Add(step))
+	for at := t.Add(step); !n.After(t); at = at.Add(creep) {
+		n = r.cut(at)
+	}
+	for prev := r.cut(n.Add(-1)); prev.After(t); prev = r.cut(n.Add(-1)) {
+		n = prev
+	}
+	return n.Add(r.offset)
+}
+
+func (r rounding) cut(t time.Time) time.Time {
+	t = t.In(r.zone)
+	y, m, d := t.Date()
+	switch r.calendar {
+	case Minute:
+		return t.Add(-time.Duration(t.Second())*time.Second - time.Duration(t.Nanosecond()))
+	case Hour:
+		return t.Add(-time.Duration(t.Minute())*time.Minute - time.Duration(t.Second())*time.Second - time.Duration(t.Nanosecond()))
+	case Day:
+		return r.midnight(y, m, d)
+	case Week:
+		return r.midnight(y, m, d-(int(t.Weekday())+6)%7)
+	case Month:
+		return r.midnight(y, m, 1)
+	case Quarter:
+		return r.midnight(y, (m-1)/3*3+1, 1)
+	case Year:
+		return r.midnight(y, 1, 1)
+	}
+	return r.cutFixed(t)
+}
+
+// cutFixed rounds the local time down, and reads it as a time again with the
+// zone's offset there.
+func (r rounding) cutFixed(t time.Time) time.Time {
+	_, east := t.Zone()
+	local := t.UnixNano() + int64(east)*int64(time.Second)
+	rest := local % int64(r.fixed)
+	if rest < 0 {
+		rest += int64(r.fixed)
+	}
+	start := t.Add(-time.Duration(rest))
+	if _, there := start.Zone(); there != east {
+		if moved := start.Add(time.Duration(east-there) * time.Second); !moved.After(t) {
+			start = moved
+		}
+	}
+	return start
+}
+
+// midnight is the first moment of a day, also where the clocks skip 00:00.
+func (r rounding) midnight(y int, m time.Month, d int) time.Time {
+	t := time.Date(y, m, d, 0, 0, 0, 0, r.zone)
+	if t.Hour() > 12 { // the hour before the gap
+		if _, end := t.ZoneBounds(); !end.IsZero() {
+			return end
+		}
+	}
+	return t
+}
