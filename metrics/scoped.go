@@ -18,3 +18,7 @@ type scoped struct {
 }
 
 func (s scoped) AppenderV2(ctx context.Context) storage.AppenderV2 { return s.a.Appender(ctx, s.w) }
+
+// Appendable is what a scraper writes to: a store under a scope, or an agent's
+// queue. It lets the wiring speak of it without Prometheus' packages.
+type Appendable = storage.AppendableV2
