@@ -1,0 +1,358 @@
+package grafana
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+
+	"github.com/grafana-tools/sdk"
+
+	"github.com/oriel-project/oriel/dashboards"
+)
+
+// pass is one go over one tenant's objects; it remembers what it changed.
+type pass struct {
+	*Client
+	n       dashboards.Names
+	changes []dashboards.Change
+	gone    map[string]bool // uids of dashboards and folders removed by this pass
+	errs    []error
+}
+
+func (p *pass) did(op dashboards.Op, object, name, reason string) {
+	p.changes = append(p.changes, dashboards.Change{Op: op, Object: object, Name: name, Reason: reason})
+}
+
+func (p *pass) removed(object, uid string) {
+	p.did(dashboards.Removed, object, uid, "")
+	if p.gone == nil {
+		p.gone = map[string]bool{}
+	}
+	p.gone[uid] = true
+}
+
+func (p *pass) refuse(object, name, reason string) {
+	p.did(dashboards.Refused, object, name, reason)
+	p.errs = append(p.errs, errors.New(reason))
+}
+
+// Apply implements dashboards.Target.
+func (c *Client) Apply(ctx context.Context, w dashboards.Window, cred dashboards.Credential) ([]dashboards.Change, error) {
+	p := &pass{Client: c, n: w.Names}
+	octx, id, err := p.ensureOrg(ctx)
+	if err != nil {
+		return p.changes, err
+	}
+	err = p.apply(octx, w, cred)
+	if c.mode == dashboards.ByOrg && is(err, http.StatusForbidden, http.StatusUnauthorized) {
+		if err := c.joinOrg(ctx, id); err != nil {
+			return p.changes, err
+		}
+		p.errs = nil
+		err = p.apply(octx, w, cred)
+	}
+	return p.changes, err
+}
+
+func (p *pass) ensureOrg(ctx context.Context) (context.Context, uint, error) {
+	octx, id, ok, err := p.org(ctx, p.n)
+	if err != nil || ok {
+		return octx, id, err
+	}
+	_, err = p.sdk.CreateOrg(ctx, sdk.Org{Name: p.n.Org})
+	if err != nil && !is(err, http.StatusConflict) { // a conflict: an attempt whose answer was lost
+		return ctx, 0, fmt.Errorf("make organisation %q: %w", p.n.Org, unwrap(err))
+	}
+	if err == nil {
+		p.did(dashboards.Created, "org", p.n.Org, "")
+	}
+	octx, id, ok, err = p.org(ctx, p.n)
+	if err == nil && !ok {
+		err = fmt.Errorf("organisation %q was made, and Grafana does not find it", p.n.Org)
+	}
+	return octx, id, err
+}
+
+func (p *pass) apply(ctx context.Context, w dashboards.Window, cred dashboards.Credential) error {
+	if err := p.folder(ctx); err != nil {
+		return err
+	}
+	sources, err := p.sources(ctx)
+	if err != nil {
+		return err
+	}
+	for _, ds := range w.Sources {
+		if err := p.source(ctx, sources, ds, cred); err != nil {
+			return err
+		}
+	}
+	for _, d := range w.Boards {
+		if err := p.dashboard(ctx, d); err != nil {
+			return err
+		}
+	}
+	if err := p.prune(ctx, w.Boards); err != nil {
+		return err
+	}
+	return errors.Join(p.errs...)
+}
+
+// folder makes the folder. Its title is the team's to change.
+func (p *pass) folder(ctx context.Context) error {
+	_, err := p.sdk.GetFolderByUID(ctx, p.n.Folder)
+	if is(err, http.StatusNotFound) {
+		err = p.call(ctx, http.MethodPost, "/api/folders", nil, map[string]string{"uid": p.n.Folder, "title": p.n.FolderTitle}, nil)
+		switch {
+		case err == nil:
+			p.did(dashboards.Created, "folder", p.n.Folder, "")
+		case is(err, http.StatusPreconditionFailed, http.StatusConflict): // an attempt whose answer was lost
+			err = nil
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("folder %s: %w", p.n.Folder, unwrap(err))
+	}
+	if p.mode == dashboards.ByFolder {
+		return p.team(ctx)
+	}
+	return nil
+}
+
+// team lets the tenant's team alone (and admins) into the folder. Grafana opens
+// a new folder to every viewer, and setting permissions replaces all of them.
+func (p *pass) team(ctx context.Context) error {
+	id, ok, err := p.teamID(ctx)
+	if err == nil && !ok {
+		_, err = p.sdk.CreateTeam(ctx, sdk.Team{Name: p.n.Team})
+		if err == nil {
+			p.did(dashboards.Created, "team", p.n.Team, "")
+		}
+		if err == nil || is(err, http.StatusConflict) {
+			id, ok, err = p.teamID(ctx)
+		}
+		if err == nil && !ok {
+			err = errors.New("it was made, and Grafana does not find it")
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("team %q: %w", p.n.Team, unwrap(err))
+	}
+	perms, err := p.sdk.GetFolderPermissions(ctx, p.n.Folder)
+	if err != nil {
+		return fmt.Errorf("permissions of folder %s: %w", p.n.Folder, unwrap(err))
+	}
+	if len(perms) == 1 && perms[0].TeamId == id && perms[0].Permission == sdk.PermissionEdit {
+		return nil
+	}
+	if _, err := p.sdk.UpdateFolderPermissions(ctx, p.n.Folder, sdk.FolderPermission{TeamId: id, Permission: sdk.PermissionEdit}); err != nil {
+		return fmt.Errorf("permissions of folder %s: %w", p.n.Folder, unwrap(err))
+	}
+	p.did(dashboards.Updated, "folder", p.n.Folder, "")
+	return nil
+}
+
+func (p *pass) teamID(ctx context.Context) (uint, bool, error) {
+	page, err := p.sdk.SearchTeams(ctx, sdk.WithTeam(p.n.Team))
+	if err != nil {
+		return 0, false, unwrap(err)
+	}
+	for _, t := range page.Teams {
+		if t.Name == p.n.Team {
+			return t.ID, true, nil
+		}
+	}
+	return 0, false, nil
+}
+
+// source is a data source as Grafana gives and takes it.
+type source struct {
+	UID              string            `json:"uid"`
+	Name             string            `json:"name"`
+	Type             string            `json:"type"`
+	Access           string            `json:"access"`
+	URL              string            `json:"url"`
+	IsDefault        bool              `json:"isDefault"`
+	JSONData         map[string]any    `json:"jsonData"`
+	SecureJSONData   map[string]string `json:"secureJsonData,omitempty"`   // never read back
+	SecureJSONFields map[string]bool   `json:"secureJsonFields,omitempty"` // read only: which secrets are set
+}
+
+func (p *pass) sources(ctx context.Context) (map[string]source, error) {
+	var list []source
+	if err := p.call(ctx, http.MethodGet, "/api/datasources", nil, nil, &list); err != nil {
+		return nil, fmt.Errorf("list data sources: %w", err)
+	}
+	byUID := make(map[string]source, len(list))
+	for _, s := range list {
+		byUID[s.UID] = s
+	}
+	return byUID, nil
+}
+
+func (p *pass) source(ctx context.Context, have map[string]source, want dashboards.DataSource, cred dashboards.Credential) error {
+	data := maps.Clone(want.JSONData)
+	data[dashboards.MarkToken] = cred.ID
+	s := source{
+		UID: want.UID, Name: want.Name, Type: want.Type, Access: "proxy", URL: want.URL, IsDefault: want.Default,
+		JSONData:       data,
+		SecureJSONData: map[string]string{"httpHeaderValue1": "Bearer " + cred.Secret},
+	}
+	live, ok := have[want.UID]
+	switch {
+	case ok && live.JSONData[dashboards.MarkTenant] != want.JSONData[dashboards.MarkTenant]:
+		p.refuse("data source", want.UID, fmt.Sprintf("data source %s (%q) does not carry Oriel's mark: change its uid or remove it, and Oriel makes its own", want.UID, live.Name))
+		return nil
+	case ok:
+		if same, err := p.sourceSame(ctx, live, s); err != nil || same {
+			return err
+		}
+		if err := p.call(ctx, http.MethodPut, "/api/datasources/uid/"+url.PathEscape(s.UID), nil, s, nil); err != nil {
+			return fmt.Errorf("update data source %s: %w", s.UID, err)
+		}
+		p.did(dashboards.Updated, "data source", s.UID, "")
+		return nil
+	}
+	err := p.call(ctx, http.MethodPost, "/api/datasources", nil, s, nil)
+	if is(err, http.StatusConflict) {
+		if now, lerr := p.sources(ctx); lerr == nil {
+			if _, ok := now[s.UID]; ok { // an attempt whose answer was lost, or a race with ourselves
+				return p.source(ctx, now, want, cred)
+			}
+		}
+		p.refuse("data source", want.UID, fmt.Sprintf("a data source named %q is there already and is not Oriel's: rename it, and Oriel makes its own", s.Name))
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("make data source %s: %w", s.UID, err)
+	}
+	p.did(dashboards.Created, "data source", s.UID, "")
+	return nil
+}
+
+// sourceSame compares all that Grafana shows. That the secret is set is in the
+// answer by uid only; which one it is, says our mark.
+func (p *pass) sourceSame(ctx context.Context, live, want source) (bool, error) {
+	if live.Name != want.Name || live.Type != want.Type || live.Access != want.Access || live.URL != want.URL ||
+		live.IsDefault != want.IsDefault || !dashboards.Holds(live.JSONData, want.JSONData) {
+		return false, nil
+	}
+	var full source
+	if err := p.call(ctx, http.MethodGet, "/api/datasources/uid/"+url.PathEscape(want.UID), nil, nil, &full); err != nil {
+		return false, fmt.Errorf("data source %s: %w", want.UID, err)
+	}
+	return full.SecureJSONFields["httpHeaderValue1"], nil
+}
+
+// found is a dashboard as Grafana returns it.
+type found struct {
+	Meta struct {
+		FolderUID   string `json:"folderUid"`
+		Provisioned bool   `json:"provisioned"`
+	} `json:"meta"`
+	Dashboard json.RawMessage `json:"dashboard"`
+}
+
+func (p *pass) get(ctx context.Context, uid string) (d found, ok bool, err error) {
+	err = p.call(ctx, http.MethodGet, "/api/dashboards/uid/"+url.PathEscape(uid), nil, nil, &d)
+	if is(err, http.StatusNotFound) {
+		return d, false, nil
+	}
+	if err != nil {
+		return d, false, fmt.Errorf("dashboard %s: %w", uid, err)
+	}
+	return d, true, nil
+}
+
+func (p *pass) dashboard(ctx context.Context, want dashboards.Dashboard) error {
+	live, ok, err := p.get(ctx, want.UID)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		if err := p.save(ctx, want, "made by Oriel", true); err != nil {
+			return err
+		}
+		p.did(dashboards.Created, "dashboard", want.UID, "")
+		return nil
+	}
+	verdict, err := dashboards.Judge(live.Dashboard, want)
+	if err != nil {
+		return err
+	}
+	if live.Meta.Provisioned {
+		verdict = dashboards.Foreign
+	}
+	switch verdict {
+	case dashboards.Foreign:
+		p.refuse("dashboard", want.UID, fmt.Sprintf("dashboard %s does not carry Oriel's mark (tag %q): change its uid or remove it, and Oriel makes its own", want.UID, dashboards.Tag))
+		return nil
+	case dashboards.Same:
+		if live.Meta.FolderUID == p.n.Folder {
+			return nil
+		}
+	case dashboards.Edited:
+		if err := p.copy(ctx, live); err != nil {
+			return err
+		}
+	}
+	if err := p.save(ctx, want, "mended by Oriel", true); err != nil {
+		return err
+	}
+	p.did(dashboards.Updated, "dashboard", want.UID, "")
+	return nil
+}
+
+// copy keeps somebody's edits, once.
+func (p *pass) copy(ctx context.Context, live found) error {
+	c, err := dashboards.CopyOf(p.n, live.Dashboard, p.clock())
+	if err != nil {
+		return err
+	}
+	err = p.save(ctx, c, "copied by Oriel before it mended the original", false)
+	if is(err, http.StatusPreconditionFailed, http.StatusConflict) {
+		return nil // copied before
+	}
+	if err != nil {
+		return err
+	}
+	p.did(dashboards.Copied, "dashboard", c.UID, fmt.Sprintf("a dashboard kept by Oriel was edited; the edits are in %q", c.Title))
+	return nil
+}
+
+func (p *pass) save(ctx context.Context, d dashboards.Dashboard, message string, overwrite bool) error {
+	err := p.call(ctx, http.MethodPost, "/api/dashboards/db", nil, map[string]any{
+		"dashboard": json.RawMessage(d.JSON), "folderUid": p.n.Folder, "message": message, "overwrite": overwrite,
+	}, nil)
+	if err != nil {
+		return fmt.Errorf("save dashboard %s: %w", d.UID, err)
+	}
+	return nil
+}
+
+// prune removes dashboards of ours that are wanted no more.
+func (p *pass) prune(ctx context.Context, wanted []dashboards.Dashboard) error {
+	boards, err := p.search(ctx, url.Values{"type": {"dash-db"}, "tag": {dashboards.Tag}})
+	if err != nil {
+		return err
+	}
+next:
+	for _, b := range boards {
+		if !p.n.Owns(b.UID) {
+			continue
+		}
+		for _, w := range wanted {
+			if w.UID == b.UID {
+				continue next
+			}
+		}
+		if err := p.call(ctx, http.MethodDelete, "/api/dashboards/uid/"+url.PathEscape(b.UID), nil, nil, nil); err != nil && !is(err, http.StatusNotFound) {
+			return fmt.Errorf("remove dashboard %s: %w", b.UID, err)
+		}
+		p.removed("dashboard", b.UID)
+	}
+	return nil
+}

@@ -1,0 +1,252 @@
+package dashboards
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/oriel-project/oriel/internal/clock"
+	"github.com/oriel-project/oriel/tenant"
+)
+
+// A Target is where windows are shown. Safe for concurrent use, one goroutine a
+// tenant. Both calls are idempotent, write only what differs, never touch what
+// does not carry Oriel's mark, and give what they changed even where they fail
+// half way.
+type Target interface {
+	// Apply brings the tenant's objects in line with w. An object that somebody
+	// else's stands in the way of is a Refused change and part of the error.
+	Apply(ctx context.Context, w Window, c Credential) ([]Change, error)
+	// Remove takes away what was made under these names and nothing else.
+	Remove(ctx context.Context, n Names) ([]Change, error)
+}
+
+// Credential is the read token that goes into a window's data sources.
+type Credential struct {
+	ID     string // not a secret: marks which token the data sources hold
+	Secret string
+}
+
+// Op is what became of one object.
+type Op string
+
+// The operations.
+const (
+	Created Op = "created"
+	Updated Op = "updated"
+	Removed Op = "removed"
+	Copied  Op = "copied"  // somebody's edits, aside
+	Kept    Op = "kept"    // not removed: holds what is not ours
+	Refused Op = "refused" // not written: somebody else's has its place
+)
+
+// Change is one thing a Target did, or would not do.
+type Change struct {
+	Op     Op
+	Object string // org, team, folder, data source, dashboard, file
+	Name   string // uid, or name where there is no uid
+	Reason string // one sentence where Op is Copied, Kept or Refused
+}
+
+// Tokens mints the read tokens; a tenant.Tokens is one.
+type Tokens interface {
+	Create(tenant.TokenSpec) (secret string, info tenant.TokenInfo, err error)
+	List() []tenant.TokenInfo
+	Revoke(id string) error
+}
+
+// TokenName is the name of the tokens minted here. Tokens of that name that are
+// not in use are revoked.
+const TokenName = "grafana, minted by oriel"
+
+const rotateDefault = 30 * 24 * time.Hour
+
+// Event tells of a change to one tenant's window.
+type Event struct {
+	Tenant tenant.ID
+	Change
+}
+
+// Options of New. Directory, Target, Tokens, Dir and GatewayURL are needed.
+type Options struct {
+	Directory  tenant.Directory
+	Target     Target
+	Tokens     Tokens
+	Dir        string // of the encrypted tokens: <data-dir>/grafana
+	Isolation  Isolation
+	GatewayURL string
+	PageURL    string
+	// Metrics gives the names of the metrics a tenant has, nil where not known;
+	// a nil func knows nothing.
+	Metrics        func(context.Context, tenant.ID) []string
+	ScrapeInterval time.Duration // 0: 15 s
+	RotateAge      time.Duration // of the tokens; 0: 30 days
+	Clock          clock.Clock   // nil: the machine's
+	OnEvent        func(Event)   // called from Reconcile; may be nil
+	Registerer     prometheus.Registerer
+}
+
+// Reconciler keeps the windows of all tenants in line with the Directory. It is
+// a tenant.Reconciler.
+type Reconciler struct {
+	o       Options
+	vault   *vault
+	changes *prometheus.CounterVec
+	refused *prometheus.CounterVec
+}
+
+var _ tenant.Reconciler = (*Reconciler)(nil)
+
+// New opens the vault of tokens and checks the options.
+func New(o Options) (*Reconciler, error) {
+	if o.Directory == nil || o.Target == nil || o.Tokens == nil || o.Dir == "" || o.GatewayURL == "" {
+		return nil, errors.New("dashboards: directory, target, tokens, data directory and gateway URL must be given")
+	}
+	if o.Clock == nil {
+		o.Clock = clock.System
+	}
+	if o.RotateAge <= 0 {
+		o.RotateAge = rotateDefault
+	}
+	if o.ScrapeInterval <= 0 {
+		o.ScrapeInterval = 15 * time.Second
+	}
+	if o.OnEvent == nil {
+		o.OnEvent = func(Event) {}
+	}
+	v, err := openVault(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	r := &Reconciler{
+		o:     o,
+		vault: v,
+		changes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "oriel_grafana_changes_total", Help: "Objects written to or removed from Grafana.",
+		}, []string{"object", "op"}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "oriel_grafana_refused_total", Help: "Objects that were not written or removed, because what stands there is not Oriel's.",
+		}, []string{"object", "reason"}),
+	}
+	if o.Registerer != nil {
+		if err := errors.Join(o.Registerer.Register(r.changes), o.Registerer.Register(r.refused)); err != nil {
+			return nil, fmt.Errorf("dashboards: register metrics: %w", err)
+		}
+	}
+	return r, nil
+}
+
+// Name implements tenant.Reconciler.
+func (r *Reconciler) Name() string { return "dashboards" }
+
+// Known lists the tenants that may still have a window. Those of them that the
+// Directory does not know are to be reconciled at start: they may have gone
+// while nobody was looking.
+func (r *Reconciler) Known() ([]tenant.ID, error) { return r.vault.known() }
+
+// Reconcile implements tenant.Reconciler. The operator's own tenants have no window.
+func (r *Reconciler) Reconcile(ctx context.Context, id tenant.ID) error {
+	if _, err := tenant.ParseID(string(id)); err != nil {
+		return nil
+	}
+	t, ok := r.o.Directory.Lookup(id)
+	if !ok {
+		return r.remove(ctx, id)
+	}
+	e, err := r.token(id)
+	if err != nil {
+		return err
+	}
+	in := Input{
+		Tenant:         t,
+		Isolation:      r.o.Isolation,
+		GatewayURL:     r.o.GatewayURL,
+		PageURL:        r.o.PageURL,
+		ScrapeInterval: fmt.Sprintf("%dms", r.o.ScrapeInterval.Milliseconds()),
+	}
+	if r.o.Metrics != nil {
+		in.Metrics = r.o.Metrics(ctx, id)
+	}
+	changes, err := r.o.Target.Apply(ctx, Render(in), Credential{ID: e.ID, Secret: e.Secret})
+	r.tell(id, changes)
+	if err != nil {
+		return fmt.Errorf("dashboards of tenant %s: %w", id, err)
+	}
+	// Only now, when Grafana has the token in use.
+	return r.revokeBut(id, e.ID)
+}
+
+// remove keeps the vault's entry until everything else is gone, so that Known
+// still names the tenant after an interruption.
+func (r *Reconciler) remove(ctx context.Context, id tenant.ID) error {
+	changes, err := r.o.Target.Remove(ctx, NamesOf(id))
+	r.tell(id, changes)
+	if err != nil {
+		return fmt.Errorf("remove the dashboards of tenant %s: %w", id, err)
+	}
+	if err := r.revokeBut(id, ""); err != nil {
+		return err
+	}
+	return r.vault.forget(id)
+}
+
+// token gives the tenant's token: the kept one where it is good and young
+// enough, else a new one.
+func (r *Reconciler) token(id tenant.ID) (entry, error) {
+	e, ok, err := r.vault.load(id)
+	if err != nil {
+		return entry{}, err
+	}
+	now := r.o.Clock()
+	alive := false
+	for _, t := range r.o.Tokens.List() {
+		if ok && t.ID == e.ID && t.Tenant == id {
+			alive = true
+			break
+		}
+	}
+	if alive && now.Sub(e.Created) < r.o.RotateAge {
+		return e, nil
+	}
+	secret, info, err := r.o.Tokens.Create(tenant.TokenSpec{Kind: tenant.TokenTenant, Tenant: id, Access: tenant.AccessRead, Name: TokenName})
+	if err != nil {
+		return entry{}, fmt.Errorf("mint Grafana's token of tenant %s: %w", id, err)
+	}
+	fresh := entry{ID: info.ID, Secret: secret, Created: now}
+	if err := r.vault.save(id, fresh); err != nil {
+		// Nobody will ever use a token that was not kept.
+		return entry{}, errors.Join(err, r.o.Tokens.Revoke(info.ID))
+	}
+	return fresh, nil
+}
+
+// revokeBut ends the tokens minted here but one: what that one replaced, and
+// tokens that were minted and lost when the process died between the two.
+func (r *Reconciler) revokeBut(id tenant.ID, keep string) error {
+	for _, t := range r.o.Tokens.List() {
+		if t.Kind != tenant.TokenTenant || t.Tenant != id || t.Name != TokenName || t.ID == keep {
+			continue
+		}
+		if err := r.o.Tokens.Revoke(t.ID); err != nil && !errors.Is(err, tenant.ErrNoToken) {
+			return fmt.Errorf("revoke Grafana's old token of tenant %s: %w", id, err)
+		}
+	}
+	return nil
+}
+
+func (r *Reconciler) tell(id tenant.ID, changes []Change) {
+	for _, c := range changes {
+		switch c.Op {
+		case Refused:
+			r.refused.WithLabelValues(c.Object, "not_ours").Inc()
+		case Kept:
+			r.refused.WithLabelValues(c.Object, "holds_foreign").Inc()
+		default:
+			r.changes.WithLabelValues(c.Object, string(c.Op)).Inc()
+		}
+		r.o.OnEvent(Event{Tenant: id, Change: c})
+	}
+}
