@@ -1,0 +1,109 @@
+package logging
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/oriel-project/oriel/internal/clock"
+	"github.com/oriel-project/oriel/tenant"
+)
+
+// burstFor is how much of its rate a tenant may use at once, after a quiet time.
+const burstFor = 10 * time.Second
+
+// LimitOptions of a Limited appender. BytesPerSecond is needed.
+type LimitOptions struct {
+	// BytesPerSecond is asked at every batch; 0 is no limit.
+	BytesPerSecond func(tenant.ID) int64
+	// OnRefuse is told how many records of a tenant were refused. May be nil.
+	OnRefuse func(id tenant.ID, records int)
+	Clock    clock.Clock
+}
+
+// Limited bounds the bytes of sources a second that each tenant writes through
+// a. A tenant's own credential over its limit gets ErrTooMuch and nothing is
+// taken: the sender comes again. Under a cluster's credential one batch holds
+// many tenants' records, and a storm of one must not hold up the others: its
+// records are Refused one by one, counted, and the rest is stored.
+func Limited(a Appender, o LimitOptions) Appender {
+	if o.Clock == nil {
+		o.Clock = clock.System
+	}
+	if o.OnRefuse == nil {
+		o.OnRefuse = func(tenant.ID, int) {}
+	}
+	return &limited{next: a, o: o, buckets: map[tenant.ID]*rate.Limiter{}}
+}
+
+type limited struct {
+	next Appender
+	o    LimitOptions
+
+	mu      sync.Mutex // guards buckets
+	buckets map[tenant.ID]*rate.Limiter
+}
+
+// Append implements Appender.
+func (l *limited) Append(ctx context.Context, w tenant.Write, b Batch) ([]ItemResult, error) {
+	bytes, records := map[tenant.ID]int{}, map[tenant.ID]int{}
+	for i := range b.Records {
+		bytes[b.Records[i].Tenant] += len(b.Records[i].Source)
+		records[b.Records[i].Tenant]++
+	}
+	over := map[tenant.ID]string{}
+	now := l.o.Clock()
+	for id, n := range bytes {
+		limit := l.o.BytesPerSecond(id)
+		if limit > 0 && !l.bucket(id, limit).AllowN(now, n) {
+			over[id] = fmt.Sprintf("tenant %s is over its limit of %d log bytes a second: send less, or ask for more with the annotation oriel/limits", id, limit)
+			l.o.OnRefuse(id, records[id])
+		}
+	}
+	if len(over) == 0 {
+		return l.next.Append(ctx, w, b)
+	}
+	if id, ok := w.Tenant(); ok {
+		return nil, fmt.Errorf("%w: %s", ErrTooMuch, over[id])
+	}
+	return l.appendRest(ctx, w, b, over)
+}
+
+// appendRest stores the records of the tenants that are within their limits.
+func (l *limited) appendRest(ctx context.Context, w tenant.Write, b Batch, over map[tenant.ID]string) ([]ItemResult, error) {
+	results := make([]ItemResult, len(b.Records))
+	rest := Batch{Key: b.Key}
+	var at []int
+	for i, r := range b.Records {
+		if reason, ok := over[r.Tenant]; ok {
+			results[i] = ItemResult{Status: Refused, Reason: reason}
+			continue
+		}
+		rest.Records, at = append(rest.Records, r), append(at, i)
+	}
+	if len(at) == 0 {
+		return results, nil
+	}
+	stored, err := l.next.Append(ctx, w, rest)
+	if err != nil {
+		return nil, err
+	}
+	for i, r := range stored {
+		results[at[i]] = r
+	}
+	return results, nil
+}
+
+func (l *limited) bucket(id tenant.ID, limit int64) *rate.Limiter {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b, ok := l.buckets[id]
+	if !ok || b.Limit() != rate.Limit(limit) {
+		b = rate.NewLimiter(rate.Limit(limit), int(limit*int64(burstFor/time.Second)))
+		l.buckets[id] = b
+	}
+	return b
+}

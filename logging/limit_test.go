@@ -1,0 +1,72 @@
+package logging_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/oriel-project/oriel/logging"
+	"github.com/oriel-project/oriel/tenant"
+	"github.com/oriel-project/oriel/tenant/scopetest"
+)
+
+// taken stores everything and remembers whose it was.
+type taken map[tenant.ID]int
+
+func (s taken) Append(_ context.Context, _ tenant.Write, b logging.Batch) ([]logging.ItemResult, error) {
+	out := make([]logging.ItemResult, len(b.Records))
+	for i, r := range b.Records {
+		s[r.Tenant]++
+		out[i] = logging.ItemResult{Status: logging.Stored}
+	}
+	return out, nil
+}
+
+func records(bytes int, ids ...tenant.ID) (rs []logging.Record) {
+	for _, id := range ids {
+		rs = append(rs, logging.Record{Tenant: id, Source: make([]byte, bytes)})
+	}
+	return rs
+}
+
+func TestLimited(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	store, refused := taken{}, taken{}
+	a := logging.Limited(store, logging.LimitOptions{
+		BytesPerSecond: func(id tenant.ID) int64 { return map[tenant.ID]int64{"noisy": 10}[id] },
+		OnRefuse:       func(id tenant.ID, n int) { refused[id] += n },
+		Clock:          func() time.Time { return now },
+	})
+	ctx := context.Background()
+	cluster := scopetest.WriteCluster(tenant.Cluster{Name: "east"}, scopetest.Owners{})
+
+	// 10 seconds' worth at once, after a quiet time.
+	if _, err := a.Append(ctx, scopetest.Write("noisy"), logging.Batch{Records: records(100, "noisy")}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Append(ctx, scopetest.Write("noisy"), logging.Batch{Records: records(50, "noisy", "noisy")}); !errors.Is(err, logging.ErrTooMuch) {
+		t.Fatalf("over the limit: got %v, want ErrTooMuch", err)
+	}
+	if store["noisy"] != 1 {
+		t.Fatalf("a refused request left %d records behind", store["noisy"]-1)
+	}
+	// In a mixed batch only the noisy one pays.
+	res, err := a.Append(ctx, cluster, logging.Batch{Records: records(50, "calm", "noisy", "calm")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []logging.ItemStatus{logging.Stored, logging.Refused, logging.Stored}
+	for i, r := range res {
+		if r.Status != want[i] || (r.Status == logging.Refused) != (r.Reason != "") {
+			t.Errorf("item %d: got %+v, want status %d", i, r, want[i])
+		}
+	}
+	if store["calm"] != 2 || refused["noisy"] != 3 {
+		t.Errorf("stored %v, refused %v; want calm 2, noisy refused 3", store, refused)
+	}
+	now = now.Add(5 * time.Second)
+	if _, err := a.Append(ctx, scopetest.Write("noisy"), logging.Batch{Records: records(50, "noisy")}); err != nil {
+		t.Errorf("after a pause: %v", err)
+	}
+}
