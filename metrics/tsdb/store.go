@@ -289,7 +289,7 @@ func (s *Store) readable(r tenant.Read) ([]*database, error) {
 		switch {
 		case err != nil && !r.All():
 			releaseAll(out)
-			return nil, fmt.Errorf("metrics of %s: %w", id, err)
+			return nil, fmt.Errorf("read the metrics of %s: %w", id, err)
 		case db != nil:
 			out = append(out, db)
 		}
