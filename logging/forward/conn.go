@@ -1,0 +1,412 @@
+package forward
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/oriel-project/oriel/logging"
+	"github.com/oriel-project/oriel/tenant"
+)
+
+const (
+	// A batch is handed over when it has this many records or bytes. The parts of
+	// a chunk are cut by these alone, so that a chunk that is sent again is cut
+	// the same way.
+	partRecordsMax = 8192
+	partBytesMax   = 4 << 20
+
+	largeFrameBytes = 4 << 20
+	idleBufferBytes = 16 << 10
+	drainPatience   = 250 * time.Millisecond // for bytes that are still on their way at the end
+)
+
+// Why the server ends a connection, other than a wireError.
+var (
+	errNotAllowed = errors.New("the client may not write")
+	errStore      = errors.New("the store does not take records")
+)
+
+// conn is one connection, served by one goroutine.
+type conn struct {
+	s     *Server
+	nc    net.Conn
+	work  context.Context // ends when draining has taken too long
+	in    *scanner
+	ident Identity
+	json  jsonWriter
+
+	w       tenant.Write
+	batch   []logging.Record
+	bytes   int
+	large   bool      // holds a place in Server.large
+	begun   time.Time // first byte of the frame being read; zero between frames
+	preAuth time.Time // deadline of the handshake; zero after it
+
+	mu       sync.Mutex // guards what follows, and setting read deadlines
+	draining time.Time  // when reading ends; zero while serving
+}
+
+func (s *Server) serveConn(ctx, work context.Context, nc net.Conn) {
+	s.m.connections.Inc()
+	defer s.m.connections.Dec()
+	c := &conn{s: s, nc: nc, work: work, preAuth: time.Now().Add(s.o.Limits.HandshakeTimeMax)}
+	c.ident.Remote = nc.RemoteAddr()
+	c.in = &scanner{r: reader{c}, bytesMax: uint64(s.o.Limits.HandshakeBytesMax), bytesKept: s.o.Limits.FrameBytesMax, grow: c.grow}
+	stop := context.AfterFunc(ctx, c.drain)
+	defer stop()
+	defer func() {
+		c.nc.Close()
+		if c.large {
+			<-s.large
+		}
+	}()
+	defer func() {
+		// A fault of ours on one connection's bytes must not end everybody's.
+		if p := recover(); p != nil {
+			s.m.closed.WithLabelValues("panic").Inc()
+			s.o.Logger.Error("forward connection failed", "remote", nc.RemoteAddr().String(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		}
+	}()
+	c.end(c.serve())
+}
+
+// end counts why the connection ended, and logs what somebody should look at.
+func (c *conn) end(err error) {
+	reason, level := "", slog.LevelWarn
+	var wire wireError
+	var refused authError
+	switch {
+	case err == nil || errors.Is(err, io.EOF):
+		return
+	case errors.As(err, &wire):
+		c.s.m.malformed.WithLabelValues(wire.reason).Inc()
+		reason = "malformed"
+	case errors.As(err, &refused):
+		c.s.m.authFailures.WithLabelValues(refused.reason).Inc()
+		reason = "unauthenticated"
+	case errors.Is(err, errNotAllowed):
+		reason = "not_allowed"
+	case errors.Is(err, errStore):
+		reason = "store"
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		if c.isDraining() {
+			return
+		}
+		reason = "timeout"
+	default:
+		// The client went away, which clients do.
+		reason, level = "network", slog.LevelDebug
+	}
+	c.s.m.closed.WithLabelValues(reason).Inc()
+	if level > slog.LevelDebug && !c.s.quiet.Allow() {
+		return
+	}
+	c.s.o.Logger.Log(c.work, level, "forward connection closed", "remote", c.ident.Remote.String(), "key", c.ident.Key, "reason", reason, "err", err)
+}
+
+// drain lets the connection take in what has arrived, and no more.
+func (c *conn) drain() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.draining = time.Now().Add(drainPatience)
+	// Where the deadline cannot be set the connection is gone, and reading tells.
+	_ = c.nc.SetReadDeadline(c.draining)
+}
+
+func (c *conn) isDraining() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.draining.IsZero()
+}
+
+// reader sets the deadline that each read has.
+type reader struct{ c *conn }
+
+func (r reader) Read(p []byte) (int, error) {
+	c, l := r.c, &r.c.s.o.Limits
+	now := time.Now()
+	if c.in.end > c.in.start && c.begun.IsZero() {
+		c.begun = now
+	}
+	deadline := time.Time{} // an idle client may stay: loggers have nothing to say for days
+	switch {
+	case !c.preAuth.IsZero():
+		deadline = c.preAuth
+	case !c.begun.IsZero():
+		deadline = now.Add(l.ProgressTimeMax)
+		if end := c.begun.Add(l.FrameTimeMax); end.Before(deadline) {
+			deadline = end
+		}
+	}
+	c.mu.Lock()
+	if !c.draining.IsZero() && (deadline.IsZero() || c.draining.Before(deadline)) {
+		deadline = c.draining
+	}
+	err := c.nc.SetReadDeadline(deadline)
+	c.mu.Unlock()
+	if err != nil {
+		return 0, err
+	}
+	return c.nc.Read(p)
+}
+
+// grow takes a place before the buffer becomes large, and waits for one.
+func (c *conn) grow(n int) error {
+	if n <= largeFrameBytes || c.large {
+		return nil
+	}
+	select {
+	case c.s.large <- struct{}{}:
+		c.large = true
+		return nil
+	case <-c.work.Done():
+		return c.work.Err()
+	}
+}
+
+// release gives a large buffer and its place back, where nothing is in it.
+func (c *conn) release() {
+	if c.large && c.in.shrink(0) {
+		c.large = false
+		<-c.s.large
+	}
+}
+
+func (c *conn) serve() error {
+	if err := c.greet(); err != nil {
+		return err
+	}
+	c.preAuth, c.begun = time.Time{}, time.Time{}
+	c.in.bytesMax = uint64(c.s.o.Limits.FrameBytesMax)
+	for {
+		if !c.in.whole() {
+			// Nothing more to go with what was taken from frames without a chunk.
+			if err := c.flush(""); err != nil {
+				return err
+			}
+			c.release()
+			c.in.shrink(idleBufferBytes)
+		}
+		if err := c.check(); err != nil {
+			return err
+		}
+		b, err := c.in.next()
+		c.begun = time.Time{}
+		if err != nil {
+			if ferr := c.flush(""); ferr != nil {
+				return ferr
+			}
+			return err
+		}
+		c.s.m.bytes.Add(float64(len(b)))
+		if len(b) == 1 && b[0] == 0xc0 {
+			continue // heartbeat
+		}
+		if err := c.take(b); err != nil {
+			return err
+		}
+	}
+}
+
+// check looks at the first byte of what comes next, as soon as it is there: who
+// speaks HTTP, TLS or JSON need not send 64 MiB of it.
+func (c *conn) check() error {
+	for c.in.start == c.in.end {
+		if err := c.in.fill(); err != nil {
+			return err
+		}
+	}
+	if b := c.in.buf[c.in.start]; !isArray(b) && b != 0xc0 {
+		if err := c.flush(""); err != nil {
+			return err
+		}
+		return wireError{"shape", "a message is an array; this may be another protocol, or TLS on one side only"}
+	}
+	return nil
+}
+
+// take stores one frame and answers it.
+func (c *conn) take(b []byte) error {
+	f, err := parseFrame(b)
+	if err != nil {
+		return errors.Join(c.flush(""), err)
+	}
+	var ok bool
+	if c.w, ok = c.s.o.Scope(c.ident); !ok {
+		return errNotAllowed
+	}
+	c.s.m.frames.WithLabelValues(f.mode).Inc()
+	key := ""
+	if f.chunk != nil {
+		// Frames without a chunk that came before it go first, by themselves.
+		if err := c.flush(""); err != nil {
+			return err
+		}
+		key = logging.BatchKey(c.w.Who(), string(f.tag), string(f.chunk), f.payload)
+	}
+	part := 0
+	err = f.each(&c.s.o.Limits, func(b []byte, err error) error {
+		if err != nil {
+			c.s.m.refused.WithLabelValues("too_large").Inc()
+			return nil
+		}
+		if !c.add(b, &f) {
+			return nil
+		}
+		if len(c.batch) < partRecordsMax && c.bytes < partBytesMax {
+			return nil
+		}
+		err = c.flush(partKey(key, part))
+		part++
+		return err
+	})
+	if err != nil {
+		// Without a chunk nobody sends the frame again: what could be read is kept.
+		if f.chunk == nil {
+			return errors.Join(c.flush(""), err)
+		}
+		return err
+	}
+	if f.chunk == nil {
+		return nil
+	}
+	if err := c.flush(partKey(key, part)); err != nil {
+		return err
+	}
+	return c.ack(f.chunk)
+}
+
+func partKey(key string, part int) string {
+	if key == "" || part == 0 {
+		return key
+	}
+	return key + "/" + strconv.Itoa(part)
+}
+
+// add puts an entry into the batch, or counts why not.
+func (c *conn) add(b []byte, f *frame) bool {
+	if f.other {
+		c.s.m.refused.WithLabelValues("not_logs").Inc()
+		return false
+	}
+	e, reason := parseEntry(b)
+	if reason != "" {
+		c.s.m.refused.WithLabelValues(reason).Inc()
+		return false
+	}
+	source, err := c.json.source(e, f.tag)
+	if err != nil {
+		c.s.m.refused.WithLabelValues("not_a_record").Inc()
+		return false
+	}
+	r, err := c.s.o.Stamper.Stamp(c.w, logging.Raw{Source: source, Time: e.time, AddFields: true})
+	if err != nil {
+		c.s.m.refused.WithLabelValues("stamp").Inc()
+		return false
+	}
+	c.batch = append(c.batch, r)
+	c.bytes += len(r.Source)
+	return true
+}
+
+// flush hands the batch over and waits until it is durable. While the store is
+// unavailable it waits and tries again, and reads nothing meanwhile.
+func (c *conn) flush(key string) error {
+	if len(c.batch) == 0 {
+		return nil
+	}
+	b := logging.Batch{Records: c.batch, Key: key}
+	c.batch, c.bytes = nil, 0
+	begin := time.Now()
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+		results, err := c.s.o.Appender.Append(c.work, c.w, b)
+		if err == nil {
+			c.s.m.appendSeconds.Observe(time.Since(begin).Seconds())
+			c.count(results)
+			return nil
+		}
+		reason := "other"
+		switch {
+		case errors.Is(err, logging.ErrTooMuch):
+			reason = "too_much"
+		case errors.Is(err, logging.ErrUnavailable):
+			reason = "unavailable"
+		}
+		c.s.m.appendErrors.WithLabelValues(reason).Inc()
+		if c.isDraining() || time.Since(begin)+wait > c.s.o.Limits.RetryTimeMax {
+			return fmt.Errorf("%w: %w", errStore, err)
+		}
+		select {
+		case <-time.After(wait):
+		case <-c.work.Done():
+			return fmt.Errorf("%w: %w", errStore, err)
+		}
+	}
+}
+
+func (c *conn) count(results []logging.ItemResult) {
+	var stored, duplicate, refused float64
+	for i := range results {
+		switch results[i].Status {
+		case logging.Stored:
+			stored++
+		case logging.Duplicate:
+			duplicate++
+		default:
+			refused++
+		}
+	}
+	c.s.m.records.Add(stored)
+	c.s.m.duplicates.Add(duplicate)
+	if refused > 0 {
+		c.s.m.refused.WithLabelValues("store").Add(refused)
+	}
+}
+
+// ack tells the client that the chunk is durable. Forward v1, "Response": the
+// chunk id goes back as it came. One write: Fluentd reads it with one recv.
+func (c *conn) ack(chunk []byte) error {
+	msg := append(appendStr([]byte{0x81}, "ack"), chunk...)
+	if err := c.write(msg); err != nil {
+		return err
+	}
+	c.s.m.acks.Inc()
+	return nil
+}
+
+func (c *conn) write(b []byte) error {
+	if err := c.nc.SetWriteDeadline(time.Now().Add(c.s.o.Limits.WriteTimeMax)); err != nil {
+		return err
+	}
+	_, err := c.nc.Write(b)
+	return err
+}
+
+// upgrade speaks TLS where it is configured.
+func (c *conn) upgrade() error {
+	if c.s.o.TLS == nil {
+		return nil
+	}
+	tc := tls.Server(c.nc, c.s.o.TLS)
+	ctx, cancel := context.WithDeadline(c.work, c.preAuth)
+	defer cancel()
+	if err := tc.HandshakeContext(ctx); err != nil {
+		return err
+	}
+	state := tc.ConnectionState()
+	c.mu.Lock()
+	c.nc = tc
+	c.mu.Unlock()
+	c.ident.TLS = &state
+	return nil
+}
