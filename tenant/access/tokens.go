@@ -1,0 +1,244 @@
+package access
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/oriel-project/oriel/internal/clock"
+	"github.com/oriel-project/oriel/tenant"
+)
+
+// Tokens is the durable store of tokens: <dir>/tokens.json, readable by its
+// owner alone, holding hashes and never a secret. It is safe for concurrent use.
+type Tokens struct {
+	file  string
+	clock clock.Clock
+
+	mu    sync.RWMutex     // guards what follows
+	byID  map[string]entry // the admin token is among them, but is not written
+	admin string           // its id, "" without one
+}
+
+type entry struct {
+	info tenant.TokenInfo
+	hash [sha256.Size]byte
+}
+
+var _ tenant.Tokens = (*Tokens)(nil)
+
+// Why a token does not count.
+var (
+	errMalformed = errors.New("malformed")
+	errUnknown   = errors.New("unknown") // never made, or revoked
+	errExpired   = errors.New("expired")
+)
+
+// tokensFile is the file's shape. Version is raised when an older Oriel would
+// misread it.
+type tokensFile struct {
+	Version int         `json:"version"`
+	Tokens  []tokenLine `json:"tokens"`
+}
+
+type tokenLine struct {
+	tenant.TokenInfo
+	SHA256 string `json:"sha256"`
+}
+
+const tokensVersion = 1
+
+// OpenTokens opens the store in dir and makes it where it is missing. One
+// process at a time may have it open.
+func OpenTokens(dir string, c clock.Clock) (*Tokens, error) {
+	if c == nil {
+		c = clock.System
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("open token store: %w", err)
+	}
+	t := &Tokens{file: filepath.Join(dir, "tokens.json"), clock: c, byID: map[string]entry{}}
+	data, err := os.ReadFile(t.file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return t, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open token store: %w", err)
+	}
+	if err := t.load(data); err != nil {
+		return nil, fmt.Errorf("token store %s: %w; put back a copy from a backup, or remove the file and make new tokens", t.file, err)
+	}
+	return t, nil
+}
+
+func (t *Tokens) load(data []byte) error {
+	var f tokensFile
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&f); err != nil {
+		return fmt.Errorf("cannot be read: %w", err)
+	}
+	if f.Version != tokensVersion {
+		return fmt.Errorf("is of version %d, and this build knows version %d", f.Version, tokensVersion)
+	}
+	for _, line := range f.Tokens {
+		e := entry{info: line.TokenInfo}
+		if n, err := hex.Decode(e.hash[:], []byte(line.SHA256)); err != nil || n != len(e.hash) || len(line.SHA256) != 2*len(e.hash) || line.ID == "" {
+			return fmt.Errorf("has a damaged entry for token %q", line.ID)
+		}
+		t.byID[line.ID] = e
+	}
+	return nil
+}
+
+// Create implements tenant.Tokens.
+func (t *Tokens) Create(s tenant.TokenSpec) (string, tenant.TokenInfo, error) {
+	if err := s.Validate(); err != nil {
+		return "", tenant.TokenInfo{}, err
+	}
+	secret, e := t.make(s)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.byID[e.info.ID] = e
+	if err := t.save(); err != nil {
+		delete(t.byID, e.info.ID)
+		return "", tenant.TokenInfo{}, fmt.Errorf("create token: %w", err)
+	}
+	return secret, e.info, nil
+}
+
+func (t *Tokens) make(s tenant.TokenSpec) (token string, e entry) {
+	now := t.clock().UTC()
+	e.info = tenant.TokenInfo{
+		ID: random(idLen), Kind: s.Kind, Tenant: s.Tenant, Cluster: s.Cluster, Access: s.Access, Name: s.Name, Created: now,
+	}
+	if s.Kind == tenant.TokenTenant {
+		e.info.Access = cmp.Or(s.Access, tenant.AccessRead)
+	}
+	if s.Expires > 0 {
+		e.info.Expires = now.Add(s.Expires)
+	}
+	token = tokenPrefix + letter(s.Kind) + "_" + e.info.ID + "_" + random(secretLen)
+	e.hash = hash(token)
+	return token, e
+}
+
+// List implements tenant.Tokens. The admin token of this process is left out.
+func (t *Tokens) List() []tenant.TokenInfo {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	var out []tenant.TokenInfo
+	for id, e := range t.byID {
+		if id != t.admin && !t.expired(e) {
+			out = append(out, e.info)
+		}
+	}
+	slices.SortFunc(out, func(a, b tenant.TokenInfo) int {
+		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
+	})
+	return out
+}
+
+// Revoke implements tenant.Tokens.
+func (t *Tokens) Revoke(id string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e, ok := t.byID[id]
+	if !ok || id == t.admin {
+		return fmt.Errorf("%w: %q; `oriel token list` shows the ids", tenant.ErrNoToken, id)
+	}
+	delete(t.byID, id)
+	if err := t.save(); err != nil {
+		t.byID[id] = e
+		return fmt.Errorf("revoke token %s: %w", id, err)
+	}
+	return nil
+}
+
+// AdminToken makes an operator's token that is good as long as the process
+// lives, and writes it to a file that its owner alone may read: the command
+// line on this machine takes it from there.
+func (t *Tokens) AdminToken(file string) error {
+	token, e := t.make(tenant.TokenSpec{Kind: tenant.TokenOperator, Name: "admin.token"})
+	if err := writeFile(file, []byte(token+"\n")); err != nil {
+		return fmt.Errorf("write admin token: %w", err)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.byID, t.admin)
+	t.byID[e.info.ID], t.admin = e, e.info.ID
+	return nil
+}
+
+// check finds out what a presented token is. The error is one of errMalformed,
+// errUnknown and errExpired; the last two come with nothing that would tell an
+// outsider how close a guess was.
+func (t *Tokens) check(token string) (tenant.TokenInfo, error) {
+	id, ok := idOf(token)
+	if !ok {
+		return tenant.TokenInfo{}, errMalformed
+	}
+	got := hash(token)
+	t.mu.RLock()
+	e, ok := t.byID[id]
+	t.mu.RUnlock()
+	switch {
+	case !ok || subtle.ConstantTimeCompare(got[:], e.hash[:]) != 1:
+		return tenant.TokenInfo{}, errUnknown
+	case t.expired(e):
+		return tenant.TokenInfo{}, errExpired
+	}
+	return e.info, nil
+}
+
+func (t *Tokens) expired(e entry) bool {
+	return !e.info.Expires.IsZero() && !t.clock().Before(e.info.Expires)
+}
+
+// save writes the store; t.mu is held. Expired tokens are forgotten on the way.
+func (t *Tokens) save() error {
+	f := tokensFile{Version: tokensVersion, Tokens: []tokenLine{}}
+	for id, e := range t.byID {
+		if id != t.admin && !t.expired(e) {
+			f.Tokens = append(f.Tokens, tokenLine{e.info, hex.EncodeToString(e.hash[:])})
+		}
+	}
+	slices.SortFunc(f.Tokens, func(a, b tokenLine) int { return cmp.Compare(a.ID, b.ID) })
+	data, err := json.MarshalIndent(f, "", "  ")
+	if err != nil {
+		return err
+	}
+	return writeFile(t.file, append(data, '\n'))
+}
+
+// writeFile replaces a file whole or not at all, also when the power fails.
+func writeFile(name string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*") // 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // after the rename: nothing there
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), name); err != nil {
+		return err
+	}
+	d, err := os.Open(filepath.Dir(name))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
