@@ -41,7 +41,7 @@ func NewClient(kubeconfig, context string, inCluster bool) (kubernetes.Interface
 	typed.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
 	client, err := kubernetes.NewForConfig(typed)
 	if err != nil {
-		return nil, nil, fmt.Errorf("Kubernetes client for %s: %w", config.Host, err)
+		return nil, nil, fmt.Errorf("client for the Kubernetes API at %s: %w", config.Host, err)
 	}
 	return client, config, nil
 }

@@ -146,8 +146,8 @@ func (w *Watcher) Run(ctx context.Context) error {
 // preflight fails for what makes the watch impossible and logs the rest.
 func (w *Watcher) preflight(ctx context.Context) error {
 	err := Preflight(ctx, w.o.Client)
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
+	var joined interface{ Unwrap() []error }
+	if !errors.As(err, &joined) {
 		if err != nil && ctx.Err() == nil {
 			w.o.Logger.WarnContext(ctx, "kubernetes is not to be reached yet", "error", err)
 		}

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 
@@ -373,6 +374,25 @@ func TestWritesAreTriedAgain(t *testing.T) {
 		h.wait(10 * time.Second)
 		h.wantStatus("a", "ready")
 		h.wantEvents("a", "OrielReady: the namespace belongs to tenant a: its window stands")
+	})
+}
+
+// TestLateStatusIsDropped: what was meant for an earlier life of the name is
+// refused by the API server, as here, and not tried again.
+func TestLateStatusIsDropped(t *testing.T) {
+	inHouse(t, nil, func(h *house) {
+		tries := 0
+		h.client.PrependReactor("patch", "namespaces", func(clienttesting.Action) (bool, runtime.Object, error) {
+			tries++
+			return true, nil, apierrors.NewInvalid(schema.GroupKind{Kind: "Namespace"}, "a", field.ErrorList{
+				field.Invalid(field.NewPath("metadata", "uid"), "uid-a", "field is immutable"),
+			})
+		})
+		h.create(namespace("a", "oriel/tenant", "a"))
+		h.wait(time.Minute)
+		if tries != 1 {
+			t.Errorf("%d tries", tries)
+		}
 	})
 }
 

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -202,7 +204,7 @@ func (w *Watcher) writeStatus(ctx context.Context, uid string, n notice) error {
 		value = n.status
 	}
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
-		"uid":         uid, // another life of the name answers with a conflict
+		"uid":         uid, // another life of the name refuses the patch
 		"annotations": map[string]any{w.statusKey: value},
 	}})
 	if err != nil {
@@ -250,8 +252,7 @@ func (w *Watcher) writeEvent(ctx context.Context, uid string, n notice) error {
 func (w *Watcher) failed(ctx context.Context, object, verb, resource string, n notice, err error) error {
 	count := func(reason string) { w.telemetry.failures.WithLabelValues(object, reason).Inc() }
 	switch {
-	case apierrors.IsNotFound(err), apierrors.IsConflict(err),
-		apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+	case apierrors.IsNotFound(err), isOtherLife(err), apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		count("namespace_gone")
 		return nil
 	case apierrors.IsForbidden(err):
@@ -266,6 +267,16 @@ func (w *Watcher) failed(ctx context.Context, object, verb, resource string, n n
 		w.o.Logger.WarnContext(ctx, "namespace's owner not told yet", "namespace", n.namespace, "error", err)
 	}
 	return err
+}
+
+// isOtherLife recognises how the API server refuses a patch whose UID is not the
+// object's: the field is immutable.
+func isOtherLife(err error) bool {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) || status.Status().Details == nil {
+		return false
+	}
+	return slices.ContainsFunc(status.Status().Details.Causes, func(c metav1.StatusCause) bool { return c.Field == "metadata.uid" })
 }
 
 // clip shortens s to bytesMax, at a boundary of a character.
