@@ -30,7 +30,7 @@ const (
 
 // HonestSentence is what README, start-up log and page say where the isolation
 // is not ByOrg.
-const HonestSentence = "With grafana.isolation \"folder\" and with file provisioning Grafana isolates dashboards only, not data: every viewer of the Grafana organisation can query every tenant's data source; use grafana.isolation \"org\" where tenants must not see each other's data."
+const HonestSentence = "Folder isolation and file provisioning isolate dashboards only: every user of that Grafana organisation can query every data source in it, other tenants' included."
 
 // UIDLenMax is the longest uid Grafana takes, in characters.
 const UIDLenMax = 40

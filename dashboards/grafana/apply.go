@@ -78,20 +78,31 @@ func (p *pass) ensureOrg(ctx context.Context) (context.Context, uint, error) {
 }
 
 func (p *pass) apply(ctx context.Context, w dashboards.Window, cred dashboards.Credential) error {
-	if err := p.folder(ctx); err != nil {
-		return err
+	// A dashboard that is where it belongs says that its folder is there, too.
+	have := make([]*found, len(w.Boards))
+	folder := p.mode == dashboards.ByFolder
+	for i, d := range w.Boards {
+		live, ok, err := p.get(ctx, d.UID)
+		if err != nil {
+			return err
+		}
+		if ok {
+			have[i] = &live
+		}
+		folder = folder || !ok || live.Meta.FolderUID != p.n.Folder
 	}
-	sources, err := p.sources(ctx)
-	if err != nil {
-		return err
-	}
-	for _, ds := range w.Sources {
-		if err := p.source(ctx, sources, ds, cred); err != nil {
+	if folder {
+		if err := p.folder(ctx); err != nil {
 			return err
 		}
 	}
-	for _, d := range w.Boards {
-		if err := p.dashboard(ctx, d); err != nil {
+	for _, ds := range w.Sources {
+		if err := p.source(ctx, ds, cred); err != nil {
+			return err
+		}
+	}
+	for i, d := range w.Boards {
+		if err := p.dashboard(ctx, have[i], d); err != nil {
 			return err
 		}
 	}
@@ -181,70 +192,66 @@ type source struct {
 	SecureJSONFields map[string]bool   `json:"secureJsonFields,omitempty"` // read only: which secrets are set
 }
 
-func (p *pass) sources(ctx context.Context) (map[string]source, error) {
-	var list []source
-	if err := p.call(ctx, http.MethodGet, "/api/datasources", nil, nil, &list); err != nil {
-		return nil, fmt.Errorf("list data sources: %w", err)
+func (p *pass) findSource(ctx context.Context, uid string) (s source, ok bool, err error) {
+	err = p.call(ctx, http.MethodGet, "/api/datasources/uid/"+url.PathEscape(uid), nil, nil, &s)
+	if is(err, http.StatusNotFound) {
+		return s, false, nil
 	}
-	byUID := make(map[string]source, len(list))
-	for _, s := range list {
-		byUID[s.UID] = s
+	if err != nil {
+		return s, false, fmt.Errorf("data source %s: %w", uid, err)
 	}
-	return byUID, nil
+	return s, true, nil
 }
 
-func (p *pass) source(ctx context.Context, have map[string]source, want dashboards.DataSource, cred dashboards.Credential) error {
-	data := maps.Clone(want.JSONData)
+func (p *pass) source(ctx context.Context, d dashboards.DataSource, cred dashboards.Credential) error {
+	data := maps.Clone(d.JSONData)
 	data[dashboards.MarkToken] = cred.ID
-	s := source{
-		UID: want.UID, Name: want.Name, Type: want.Type, Access: "proxy", URL: want.URL, IsDefault: want.Default,
+	want := source{
+		UID: d.UID, Name: d.Name, Type: d.Type, Access: "proxy", URL: d.URL, IsDefault: d.Default,
 		JSONData:       data,
 		SecureJSONData: map[string]string{"httpHeaderValue1": "Bearer " + cred.Secret},
 	}
-	live, ok := have[want.UID]
-	switch {
-	case ok && live.JSONData[dashboards.MarkTenant] != want.JSONData[dashboards.MarkTenant]:
-		p.refuse("data source", want.UID, fmt.Sprintf("data source %s (%q) does not carry Oriel's mark: change its uid or remove it, and Oriel makes its own", want.UID, live.Name))
-		return nil
-	case ok:
-		if same, err := p.sourceSame(ctx, live, s); err != nil || same {
-			return err
-		}
-		if err := p.call(ctx, http.MethodPut, "/api/datasources/uid/"+url.PathEscape(s.UID), nil, s, nil); err != nil {
-			return fmt.Errorf("update data source %s: %w", s.UID, err)
-		}
-		p.did(dashboards.Updated, "data source", s.UID, "")
-		return nil
-	}
-	err := p.call(ctx, http.MethodPost, "/api/datasources", nil, s, nil)
-	if is(err, http.StatusConflict) {
-		if now, lerr := p.sources(ctx); lerr == nil {
-			if _, ok := now[s.UID]; ok { // an attempt whose answer was lost, or a race with ourselves
-				return p.source(ctx, now, want, cred)
-			}
-		}
-		p.refuse("data source", want.UID, fmt.Sprintf("a data source named %q is there already and is not Oriel's: rename it, and Oriel makes its own", s.Name))
-		return nil
-	}
+	live, ok, err := p.findSource(ctx, d.UID)
 	if err != nil {
-		return fmt.Errorf("make data source %s: %w", s.UID, err)
+		return err
 	}
-	p.did(dashboards.Created, "data source", s.UID, "")
+	if !ok {
+		err := p.call(ctx, http.MethodPost, "/api/datasources", nil, want, nil)
+		if err == nil {
+			p.did(dashboards.Created, "data source", d.UID, "")
+			return nil
+		}
+		if !is(err, http.StatusConflict) {
+			return fmt.Errorf("make data source %s: %w", d.UID, err)
+		}
+		// Either an attempt whose answer was lost, or somebody's of that name.
+		var ferr error
+		if live, ok, ferr = p.findSource(ctx, d.UID); ferr != nil {
+			return ferr
+		}
+		if !ok {
+			p.refuse("data source", d.UID, fmt.Sprintf("a data source named %q is there already and is not Oriel's: rename it, and Oriel makes its own", d.Name))
+			return nil
+		}
+	}
+	switch {
+	case live.JSONData[dashboards.MarkTenant] != d.JSONData[dashboards.MarkTenant]:
+		p.refuse("data source", d.UID, fmt.Sprintf("data source %s (%q) does not carry Oriel's mark: change its uid or remove it, and Oriel makes its own", d.UID, live.Name))
+		return nil
+	case live.same(want):
+		return nil
+	}
+	if err := p.call(ctx, http.MethodPut, "/api/datasources/uid/"+url.PathEscape(d.UID), nil, want, nil); err != nil {
+		return fmt.Errorf("update data source %s: %w", d.UID, err)
+	}
+	p.did(dashboards.Updated, "data source", d.UID, "")
 	return nil
 }
 
-// sourceSame compares all that Grafana shows. That the secret is set is in the
-// answer by uid only; which one it is, says our mark.
-func (p *pass) sourceSame(ctx context.Context, live, want source) (bool, error) {
-	if live.Name != want.Name || live.Type != want.Type || live.Access != want.Access || live.URL != want.URL ||
-		live.IsDefault != want.IsDefault || !dashboards.Holds(live.JSONData, want.JSONData) {
-		return false, nil
-	}
-	var full source
-	if err := p.call(ctx, http.MethodGet, "/api/datasources/uid/"+url.PathEscape(want.UID), nil, nil, &full); err != nil {
-		return false, fmt.Errorf("data source %s: %w", want.UID, err)
-	}
-	return full.SecureJSONFields["httpHeaderValue1"], nil
+// same compares all that Grafana shows. Which secret is set says our mark.
+func (s source) same(want source) bool {
+	return s.Name == want.Name && s.Type == want.Type && s.Access == want.Access && s.URL == want.URL &&
+		s.IsDefault == want.IsDefault && dashboards.Holds(s.JSONData, want.JSONData) && s.SecureJSONFields["httpHeaderValue1"]
 }
 
 // found is a dashboard as Grafana returns it.
@@ -267,18 +274,26 @@ func (p *pass) get(ctx context.Context, uid string) (d found, ok bool, err error
 	return d, true, nil
 }
 
-func (p *pass) dashboard(ctx context.Context, want dashboards.Dashboard) error {
-	live, ok, err := p.get(ctx, want.UID)
-	if err != nil {
-		return err
-	}
-	if !ok {
-		if err := p.save(ctx, want, "made by Oriel", true); err != nil {
+// dashboard takes what was found under the uid; nil: nothing.
+func (p *pass) dashboard(ctx context.Context, live *found, want dashboards.Dashboard) error {
+	if live == nil {
+		err := p.save(ctx, want, "made by Oriel", false)
+		if is(err, http.StatusPreconditionFailed, http.StatusConflict) {
+			// An attempt whose answer was lost, or somebody came first.
+			if now, ok, gerr := p.get(ctx, want.UID); gerr == nil && ok {
+				return p.dashboardFound(ctx, now, want)
+			}
+		}
+		if err != nil {
 			return err
 		}
 		p.did(dashboards.Created, "dashboard", want.UID, "")
 		return nil
 	}
+	return p.dashboardFound(ctx, *live, want)
+}
+
+func (p *pass) dashboardFound(ctx context.Context, live found, want dashboards.Dashboard) error {
 	verdict, err := dashboards.Judge(live.Dashboard, want)
 	if err != nil {
 		return err
@@ -295,7 +310,7 @@ func (p *pass) dashboard(ctx context.Context, want dashboards.Dashboard) error {
 			return nil
 		}
 	case dashboards.Edited:
-		if err := p.copy(ctx, live); err != nil {
+		if err := p.copy(ctx, live.Dashboard); err != nil {
 			return err
 		}
 	}
@@ -307,8 +322,8 @@ func (p *pass) dashboard(ctx context.Context, want dashboards.Dashboard) error {
 }
 
 // copy keeps somebody's edits, once.
-func (p *pass) copy(ctx context.Context, live found) error {
-	c, err := dashboards.CopyOf(p.n, live.Dashboard, p.clock())
+func (p *pass) copy(ctx context.Context, live []byte) error {
+	c, err := dashboards.CopyOf(p.n, live, p.clock())
 	if err != nil {
 		return err
 	}

@@ -93,13 +93,12 @@ func (p *pass) removeInside(ctx context.Context) error {
 		}
 		p.removed("dashboard", uid)
 	}
-	sources, err := p.sources(ctx)
-	if err != nil {
-		return err
-	}
 	ours := map[string]bool{p.n.Metrics: true, p.n.Logs: true}
 	for _, uid := range []string{p.n.Metrics, p.n.Logs} {
-		s, ok := sources[uid]
+		s, ok, err := p.findSource(ctx, uid)
+		if err != nil {
+			return err
+		}
 		if !ok {
 			continue
 		}
@@ -167,9 +166,9 @@ func (p *pass) foreignInOrg(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	sources, err := p.sources(ctx)
-	if err != nil {
-		return "", err
+	var sources []source
+	if err := p.call(ctx, http.MethodGet, "/api/datasources", nil, nil, &sources); err != nil {
+		return "", fmt.Errorf("list data sources: %w", err)
 	}
 	rules, err := p.foreignRules(ctx, map[string]bool{p.n.Metrics: true, p.n.Logs: true}, "")
 	if err != nil {
