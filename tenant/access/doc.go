@@ -5,7 +5,7 @@
 //
 //	tokens, err := access.OpenTokens(filepath.Join(dataDir, "tokens"), clock.System)
 //	a := access.New(access.Options{Directory: reg, Tokens: tokens, Local: cluster})
-//	http.Serve(listener, a.Guard(console))
+//	http.Serve(listener, a.Guard(httpx.Join(promapi, esapi, console)))
 //
 // The order is always: authenticate, resolve the tenant, then let the API parse.
 // Whoever has no credential learns nothing, not even which paths exist; a
