@@ -30,7 +30,8 @@ var (
 )
 
 // Onboard makes the tenant exist until it is offboarded, fixes its groups, and
-// adds the namespaces to those it has. It may be repeated. The error wraps
+// adds the namespaces to those it has; nil groups leave those of a tenant that
+// exists. It may be repeated. The error wraps
 // ErrInvalid for a bad name, and ErrConflict for a namespace of another tenant.
 func (r *Registry) Onboard(ctx context.Context, id tenant.ID, groups []string, namespaces []NamespaceRef) error {
 	if _, err := tenant.ParseID(string(id)); err != nil {
@@ -44,6 +45,9 @@ func (r *Registry) Onboard(ctx context.Context, id tenant.ID, groups []string, n
 		t := team{ID: id, Groups: normalGroups(groups), Since: now, Operator: true}
 		if tx.exists(id) {
 			t.Since = tx.tenant(id).Since
+			if groups == nil {
+				t.Groups = tx.tenant(id).Groups
+			}
 		}
 		if old := tx.tenant(id); old == nil || !old.Operator || old.Offboarded || !slices.Equal(old.Groups, t.Groups) {
 			if err := tx.do(change{Op: opTenant, Team: &t}); err != nil {

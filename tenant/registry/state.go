@@ -110,7 +110,7 @@ func newState() *state {
 
 // derive fills what readers see of a team.
 func (s *state) derive(t *team) {
-	var living []tenant.Namespace
+	living := []tenant.Namespace{}
 	t.sealed = nil
 	for k := range t.keys {
 		h := s.hist[k]

@@ -39,8 +39,8 @@ type Life struct {
 	Cluster   string    `json:"cluster"`
 	Namespace string    `json:"namespace"`
 	UID       string    `json:"uid"`
-	From      time.Time `json:"from"` // inclusive
-	To        time.Time `json:"to"`   // exclusive; zero while it lives
+	From      time.Time `json:"from"`        // inclusive
+	To        time.Time `json:"to,omitzero"` // exclusive; zero while it lives
 }
 
 // Covers reports whether t lies within the life.
