@@ -25,14 +25,29 @@ func (m mounted) Routes() []Route {
 	return out
 }
 
-func (m mounted) Access(r *http.Request) (Access, bool) { return m.API.Access(m.strip(r)) }
+func (m mounted) Access(r *http.Request) (Access, bool) {
+	if !m.holds(r.URL) {
+		return Open, false
+	}
+	return m.API.Access(m.strip(r))
+}
 
 func (m mounted) Error(w http.ResponseWriter, r *http.Request, status int, reason string) {
 	m.API.Error(w, m.strip(r), status, reason)
 }
 
 func (m mounted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !m.holds(r.URL) {
+		m.API.Error(w, r, http.StatusNotFound, "no such page or endpoint: "+r.URL.Path)
+		return
+	}
 	m.API.ServeHTTP(w, m.strip(r))
+}
+
+// holds reports whether the path, in both of its spellings, lies below the prefix.
+func (m mounted) holds(u *url.URL) bool {
+	below := func(path string) bool { return path == m.prefix || strings.HasPrefix(path, m.prefix+"/") }
+	return below(u.Path) && (u.RawPath == "" || below(u.RawPath))
 }
 
 // strip takes the prefix off the path, in both of its spellings.
