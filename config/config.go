@@ -179,6 +179,7 @@ type Grafana struct {
 	User         string `yaml:"user" doc:"a server admin's name; used with password_file"`
 	PasswordFile string `yaml:"password_file" doc:"file with that user's password"`
 	TokenFile    string `yaml:"token_file" doc:"file with a service account's token; enough for isolation folder"`
+	OrielURL     string `yaml:"oriel_url" doc:"where Grafana and people find this Oriel's HTTP listener, such as https://oriel.example; the listener's own address without it"`
 	Isolation    string `yaml:"isolation" doc:"org (an organisation for each tenant: isolates) or folder (a folder for each tenant: isolates dashboards only)"`
 }
 

@@ -208,6 +208,9 @@ func (k *checker) limits() {
 func (k *checker) grafana() {
 	g := k.Grafana
 	k.oneOf("grafana.isolation", g.Isolation, IsolationOrg, IsolationFolder)
+	if g.OrielURL != "" {
+		k.url("grafana.oriel_url", g.OrielURL, "https://oriel.example")
+	}
 	switch {
 	case g.URL == "":
 		if g.PasswordFile != "" || g.TokenFile != "" {
