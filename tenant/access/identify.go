@@ -117,21 +117,30 @@ func (a *Access) anonymous(r *http.Request) (Caller, error) {
 	if !a.opts.Anonymous {
 		return deny("missing", "a credential is needed")
 	}
+	if reason, what := notFromHere(r); reason != "" {
+		return deny(reason, what)
+	}
+	return Caller{Who: "anonymous", Kind: tenant.TokenOperator}, nil
+}
+
+// notFromHere says why a request may come from somewhere else than this machine
+// and its operator; "" where it cannot.
+func notFromHere(r *http.Request) (reason, what string) {
 	if !isLoopback(r.RemoteAddr) {
-		return deny("anonymous_peer", "a credential is needed from other machines")
+		return "anonymous_peer", "a credential is needed from other machines"
 	}
 	if !isLocalHost(r.Host) {
-		return deny("anonymous_host", "a credential is needed unless Oriel is called localhost, 127.0.0.1 or [::1]")
+		return "anonymous_host", "a credential is needed unless Oriel is called localhost, 127.0.0.1 or [::1]"
 	}
 	for name := range r.Header {
 		if name == "Forwarded" || name == "Via" || name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded-") {
-			return deny("anonymous_forwarded", fmt.Sprintf("a credential is needed through a proxy (header %s)", name))
+			return "anonymous_forwarded", fmt.Sprintf("a credential is needed through a proxy (header %s)", name)
 		}
 	}
 	if !ownOrigin(r) {
-		return deny("anonymous_origin", "a credential is needed for requests that a page of another origin makes")
+		return "anonymous_origin", "a credential is needed for requests that a page of another origin makes"
 	}
-	return Caller{Who: "anonymous", Kind: tenant.TokenOperator}, nil
+	return "", ""
 }
 
 func isLoopback(remote string) bool {
