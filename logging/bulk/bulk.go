@@ -1,0 +1,206 @@
+// Package bulk takes in log records by Elasticsearch's _bulk requests. It knows
+// the body and the answer; the routes around it are the facade's.
+//
+//	b := bulk.New(bulk.Options{Appender: store, Stamper: stamper})
+//	b.ServeBulk(w, r, scope, "") // POST /_bulk
+//
+// Records are immutable: "create" and "index" both store a new one, and both
+// answer 409 for an id that is there already; "update" and "delete" are refused
+// item by item. A request is taken as a whole: an answer of 429 or 503 means
+// that nothing of it was stored.
+package bulk
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/oriel-project/oriel/logging"
+	"github.com/oriel-project/oriel/tenant"
+)
+
+// Options of a Bulk. Zero limits mean the defaults.
+type Options struct {
+	Appender logging.Appender
+	Stamper  *logging.Stamper
+
+	BodyBytesMax     int64 // of one request, unpacked; default 100 MiB, as Elasticsearch's
+	DocumentBytesMax int   // of one document; default 10 MiB. A larger one is refused by itself.
+	// InFlightBytesMax bounds what all requests being read hold together;
+	// beyond it a request is answered 429. Default 512 MiB.
+	InFlightBytesMax int64
+
+	Logger     *slog.Logger          // nil: discard
+	Registerer prometheus.Registerer // nil: metrics are counted and not shown
+}
+
+// Bulk serves requests. Safe for concurrent use.
+type Bulk struct {
+	o        Options
+	inFlight atomic.Int64
+	requests *prometheus.CounterVec // code
+	items    *prometheus.CounterVec // result
+	refused  *prometheus.CounterVec // reason
+}
+
+// New makes one.
+func New(o Options) *Bulk {
+	if o.BodyBytesMax <= 0 {
+		o.BodyBytesMax = 100 << 20
+	}
+	if o.DocumentBytesMax <= 0 {
+		o.DocumentBytesMax = 10 << 20
+	}
+	if o.InFlightBytesMax <= 0 {
+		o.InFlightBytesMax = 512 << 20
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	vec := func(name, help, label string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "oriel_bulk_" + name, Help: help}, []string{label})
+	}
+	b := &Bulk{
+		o:        o,
+		requests: vec("requests_total", "Bulk requests, by the status of the answer.", "code"),
+		items:    vec("items_total", "Items of bulk requests, by what became of them.", "result"),
+		refused:  vec("items_refused_total", "Items that were refused, by reason.", "reason"),
+	}
+	if o.Registerer != nil {
+		o.Registerer.MustRegister(b.requests, b.items, b.refused)
+	}
+	return b
+}
+
+// fault is an answer to the whole request; nothing of it was stored.
+type fault struct {
+	status int
+	kind   string // Elasticsearch's name for it
+	reason string
+}
+
+func (f *fault) Error() string { return f.reason }
+
+// ServeBulk reads a bulk body, stores it under the scope and answers item by
+// item, in order. defaultIndex is the index of the path, "" without one.
+func (b *Bulk) ServeBulk(w http.ResponseWriter, r *http.Request, s tenant.Write, defaultIndex string) {
+	begin := time.Now()
+	items, err := b.take(r, s, defaultIndex)
+	if err != nil {
+		var f *fault
+		if !errors.As(err, &f) {
+			b.o.Logger.Error("bulk request failed", "err", err)
+			f = &fault{http.StatusInternalServerError, "exception", "the store failed; the log of Oriel says why"}
+		}
+		b.requests.WithLabelValues(fmt.Sprint(f.status)).Inc()
+		writeFault(w, f)
+		return
+	}
+	b.requests.WithLabelValues("200").Inc()
+	writeItems(w, items, time.Since(begin))
+}
+
+func (b *Bulk) take(r *http.Request, s tenant.Write, defaultIndex string) ([]item, error) {
+	if !s.Valid() {
+		return nil, &fault{http.StatusForbidden, "security_exception", "the credential may not write logs: use one with write access"}
+	}
+	body := &meter{r: r.Body, b: b, left: b.o.BodyBytesMax}
+	defer body.release()
+	var in io.Reader = body
+	switch enc := strings.ToLower(r.Header.Get("Content-Encoding")); enc {
+	case "", "identity":
+	case "gzip":
+		// What is unpacked is what counts, and what the client sent is less.
+		z, err := gzip.NewReader(r.Body)
+		if err != nil {
+			return nil, &fault{http.StatusBadRequest, "parse_exception", "the body is said to be gzip and is not"}
+		}
+		defer z.Close()
+		body.r = z
+	default:
+		return nil, &fault{http.StatusUnsupportedMediaType, "content_type_exception", "Content-Encoding " + clip(enc) + " is not supported: use gzip or none"}
+	}
+	p := &parser{b: b, lines: newLines(in), scope: s, defaultIndex: defaultIndex}
+	if err := p.run(); err != nil {
+		return nil, err
+	}
+	if len(p.records) > 0 {
+		results, err := b.o.Appender.Append(r.Context(), s, logging.Batch{Records: p.records})
+		if err != nil {
+			return nil, appendFault(err)
+		}
+		if len(results) != len(p.records) {
+			return nil, fmt.Errorf("the store answered %d of %d records", len(results), len(p.records))
+		}
+		for i, res := range results {
+			p.items[p.places[i]].settle(res, p.records[i].Index)
+		}
+	}
+	b.count(p.items)
+	return p.items, nil
+}
+
+func appendFault(err error) error {
+	switch {
+	case errors.Is(err, logging.ErrTooMuch):
+		return &fault{http.StatusTooManyRequests, "es_rejected_execution_exception", err.Error() + "; nothing of the request was stored: send it again later"}
+	case errors.Is(err, logging.ErrUnavailable):
+		return &fault{http.StatusServiceUnavailable, "unavailable_shards_exception", err.Error() + "; send the request again"}
+	}
+	return err
+}
+
+func (b *Bulk) count(items []item) {
+	var created float64
+	for i := range items {
+		switch {
+		case items[i].fault == nil:
+			created++
+		case items[i].fault.status == http.StatusConflict:
+			b.items.WithLabelValues("conflict").Inc()
+		default:
+			b.items.WithLabelValues("refused").Inc()
+			b.refused.WithLabelValues(items[i].fault.kind).Inc()
+		}
+	}
+	b.items.WithLabelValues("created").Add(created)
+}
+
+// meter counts what a request holds, against its own bound and everybody's.
+type meter struct {
+	r    io.Reader
+	b    *Bulk
+	left int64
+	held int64
+}
+
+func (m *meter) Read(p []byte) (int, error) {
+	n, err := m.r.Read(p)
+	if m.left -= int64(n); m.left < 0 {
+		return 0, &fault{http.StatusRequestEntityTooLarge, "content_too_long_exception",
+			fmt.Sprintf("the body is larger than %d bytes: send smaller requests", m.b.o.BodyBytesMax)}
+	}
+	m.held += int64(n)
+	if m.b.inFlight.Add(int64(n)) > m.b.o.InFlightBytesMax {
+		return 0, &fault{http.StatusTooManyRequests, "es_rejected_execution_exception",
+			"too many bulk requests are being read at once; nothing of this one was stored: send it again later"}
+	}
+	return n, err
+}
+
+func (m *meter) release() { m.b.inFlight.Add(-m.held) }
+
+func clip(s string) string {
+	if len(s) > 80 {
+		return s[:80] + "..."
+	}
+	return s
+}

@@ -1,0 +1,126 @@
+package bulk
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/oriel-project/oriel/logging"
+)
+
+// item is one action and what became of it.
+type item struct {
+	action string
+	index  string // as asked for, or where it was stored
+	id     string
+	seq    uint64
+	fault  *fault // nil: created
+}
+
+// settle takes over what the store says.
+func (it *item) settle(r logging.ItemResult, index string) {
+	it.index, it.seq = index, r.Seq
+	if r.ID != "" {
+		it.id = r.ID
+	}
+	switch r.Status {
+	case logging.Stored:
+	case logging.Duplicate:
+		it.fault = &fault{http.StatusConflict, "version_conflict_engine_exception",
+			"[" + it.id + "]: version conflict, document already exists (current version [1]); log records cannot be changed"}
+	default:
+		it.fault = &fault{http.StatusBadRequest, "illegal_argument_exception", r.Reason}
+	}
+}
+
+// writeItems answers in the shape and order of Elasticsearch. The JSON is
+// compact and "errors" stands before "items": some clients look for just that
+// text in an answer that is too long for their buffer.
+func writeItems(w http.ResponseWriter, items []item, took time.Duration) {
+	bad := false
+	for i := range items {
+		bad = bad || items[i].fault != nil
+	}
+	out := make([]byte, 0, 64+200*len(items))
+	out = append(out, `{"took":`...)
+	out = strconv.AppendInt(out, took.Milliseconds(), 10)
+	out = append(out, `,"errors":`...)
+	out = strconv.AppendBool(out, bad)
+	out = append(out, `,"items":[`...)
+	for i := range items {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = items[i].append(out)
+	}
+	out = append(out, `]}`...)
+	write(w, http.StatusOK, out)
+}
+
+func (it *item) append(out []byte) []byte {
+	out = append(append(append(out, `{"`...), it.action...), `":{"_index":`...)
+	out = appendString(out, it.index)
+	if it.id != "" {
+		out = appendString(append(out, `,"_id":`...), it.id)
+	} else {
+		out = append(out, `,"_id":null`...)
+	}
+	if it.fault == nil {
+		out = append(out, `,"_version":1,"result":"created","_shards":{"total":1,"successful":1,"failed":0},"_seq_no":`...)
+		out = strconv.AppendUint(out, it.seq, 10)
+		return append(out, `,"_primary_term":1,"status":201}}`...)
+	}
+	out = append(out, `,"status":`...)
+	out = strconv.AppendInt(out, int64(it.fault.status), 10)
+	out = appendString(append(out, `,"error":{"type":`...), it.fault.kind)
+	out = appendString(append(out, `,"reason":`...), it.fault.reason)
+	if it.fault.status == http.StatusConflict {
+		out = appendString(append(out, `,"index_uuid":"_na_","shard":"0","index":`...), it.index)
+	}
+	return append(out, `}}}`...)
+}
+
+// writeFault answers a whole request in Elasticsearch's shape of errors.
+func writeFault(w http.ResponseWriter, f *fault) {
+	if f.status == http.StatusTooManyRequests || f.status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "1")
+	}
+	cause := appendString([]byte(`{"type":`), f.kind)
+	cause = appendString(append(cause, `,"reason":`...), f.reason)
+	out := append([]byte(`{"error":{"root_cause":[`), cause...)
+	out = append(append(append(out, `}],`...), cause[1:]...), `},"status":`...)
+	out = strconv.AppendInt(out, int64(f.status), 10)
+	write(w, f.status, append(out, '}'))
+}
+
+func write(w http.ResponseWriter, status int, b []byte) {
+	if w.Header().Get("Content-Type") == "" {
+		w.Header().Set("Content-Type", "application/json")
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(len(b)))
+	w.WriteHeader(status)
+	// A client that is gone does not read the answer, and nobody else would.
+	_, _ = w.Write(b)
+}
+
+func appendString(dst []byte, s string) []byte {
+	plain := true
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' {
+			plain = false
+			break
+		}
+	}
+	if plain {
+		return append(append(append(dst, '"'), s...), '"')
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(s); err != nil {
+		panic(err) // a string always has a JSON form
+	}
+	return append(dst, bytes.TrimRight(b.Bytes(), "\n")...)
+}
