@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
@@ -147,7 +148,10 @@ func realWatcher(t *testing.T, c *kubetest.Cluster) {
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	w := kube.New(kube.Options{Client: client, Cluster: tenant.Cluster{Name: "eu-1"}, Roster: roster})
+	w := kube.New(kube.Options{
+		Client: client, Cluster: tenant.Cluster{Name: "eu-1"}, Roster: roster,
+		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	})
 	go func() { done <- w.Run(ctx) }()
 	defer func() {
 		cancel()
