@@ -219,14 +219,16 @@ func TestLayout(t *testing.T) {
 	}
 }
 
-// TestReadmeIsHonest: the README says it in these words.
-func TestReadmeIsHonest(t *testing.T) {
-	raw, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := strings.Join(strings.Fields(strings.ReplaceAll(string(raw), "\n>", "\n")), " ")
-	if !strings.Contains(text, HonestSentence) {
-		t.Errorf("README.md does not say: %s", HonestSentence)
+// TestDocsAreHonest: the pages say it in these words.
+func TestDocsAreHonest(t *testing.T) {
+	for _, page := range []string{"../README.md", "../docs/grafana.md"} {
+		raw, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := strings.Join(strings.Fields(strings.ReplaceAll(string(raw), "\n>", "\n")), " ")
+		if !strings.Contains(text, HonestSentence) {
+			t.Errorf("%s does not say: %s", page, HonestSentence)
+		}
 	}
 }
