@@ -26,7 +26,7 @@ const (
 )
 
 const (
-	writersMax      = 4 // at once
+	writersMax      = 16 // at once
 	writeMax        = 15 * time.Second
 	writeRetryMin   = 100 * time.Millisecond
 	writeRetryMax   = time.Minute
