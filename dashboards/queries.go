@@ -6,10 +6,12 @@ import (
 )
 
 // Every query is narrowed by the two variables of the dashboard. Their "All" is
-// ".*", which matches series without the label, too.
+// ".*", which matches series without the label, too. It does not match log
+// records without the field: what came with a tenant's own credential may have
+// no namespace, and is shown whatever is picked.
 const (
 	narrow     = `cluster=~"$cluster",namespace=~"$namespace"`
-	logsNarrow = `cluster:/${cluster:regex}/ AND namespace:/${namespace:regex}/`
+	logsNarrow = `cluster:/${cluster:regex}/ AND (namespace:/${namespace:regex}/ OR (* AND NOT _exists_:namespace))`
 )
 
 // family is one of the ways in which programs count their requests.
