@@ -149,7 +149,7 @@ func (r *Reconciler) Known() ([]tenant.ID, error) { return r.vault.known() }
 
 // Reconcile implements tenant.Reconciler. The operator's own tenants have no window.
 func (r *Reconciler) Reconcile(ctx context.Context, id tenant.ID) error {
-	if _, err := tenant.ParseID(string(id)); err != nil {
+	if !named(id) {
 		return nil
 	}
 	t, ok := r.o.Directory.Lookup(id)
@@ -177,6 +177,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, id tenant.ID) error {
 	}
 	// Only now, when Grafana has the token in use.
 	return r.revokeBut(id, e.ID)
+}
+
+// named reports whether the ID is one that a tenant can have, and so the name of
+// a file.
+func named(id tenant.ID) bool {
+	_, err := tenant.ParseID(string(id))
+	return err == nil
 }
 
 // remove keeps the vault's entry until everything else is gone, so that Known

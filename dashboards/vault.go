@@ -134,7 +134,7 @@ func (v *vault) known() ([]tenant.ID, error) {
 	}
 	var ids []tenant.ID
 	for _, de := range des {
-		if id, err := tenant.ParseID(de.Name()); err == nil {
+		if id := tenant.ID(de.Name()); named(id) {
 			ids = append(ids, id)
 		}
 	}

@@ -166,8 +166,10 @@ func (p *pass) team(ctx context.Context) error {
 	return nil
 }
 
+// teamID searches by part of the name: the library's search by the whole name
+// asks for a parameter that Grafana does not know.
 func (p *pass) teamID(ctx context.Context) (uint, bool, error) {
-	page, err := p.sdk.SearchTeams(ctx, sdk.WithTeam(p.n.Team))
+	page, err := p.sdk.SearchTeams(ctx, sdk.WithQuery(p.n.Team))
 	if err != nil {
 		return 0, false, unwrap(err)
 	}

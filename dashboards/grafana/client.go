@@ -141,7 +141,7 @@ func (c *Client) Check(ctx context.Context) (version string, err error) {
 	for _, plugin := range []string{"prometheus", "elasticsearch"} {
 		if err := c.call(ctx, http.MethodGet, "/api/plugins/"+plugin+"/settings", nil, nil, nil); err != nil {
 			if is(err, http.StatusNotFound) {
-				return h.Version, fmt.Errorf("Grafana %s has no %s data source: from version 13 on it is a plugin of its own; install it with \"grafana cli plugins install %s\" and restart Grafana", h.Version, plugin, plugin)
+				return h.Version, fmt.Errorf("grafana %s has no %s data source: from version 13 on it is a plugin of its own; install it with \"grafana cli plugins install %s\" and restart Grafana", h.Version, plugin, plugin)
 			}
 			return h.Version, err
 		}
@@ -178,13 +178,13 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 	defer res.Body.Close()
 	raw, err := io.ReadAll(res.Body)
 	if err != nil {
-		return fmt.Errorf("read Grafana's answer to %s %s: %w", method, path, err)
+		return fmt.Errorf("read grafana's answer to %s %s: %w", method, path, err)
 	}
 	if out == nil {
 		return nil
 	}
 	if err := json.Unmarshal(raw, out); err != nil {
-		return fmt.Errorf("Grafana's answer to %s %s is not what its API promises: %w", method, path, err)
+		return fmt.Errorf("grafana's answer to %s %s is not what its API promises: %w", method, path, err)
 	}
 	return nil
 }

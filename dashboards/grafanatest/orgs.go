@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // org is one organisation with all it holds.
@@ -160,6 +161,9 @@ func (g *Grafana) orgByID(r *http.Request) (*org, *refusal) {
 	return nil, no(http.StatusNotFound, "Organization not found")
 }
 
+// teamsPageMax is the default page of the search for teams.
+const teamsPageMax = 1000
+
 func (g *Grafana) teamRoutes() {
 	g.handle("POST /api/teams", Admin, func(r *http.Request, c caller) (any, *refusal) {
 		var in struct{ Name string }
@@ -176,13 +180,15 @@ func (g *Grafana) teamRoutes() {
 		return map[string]any{"message": "Team created", "teamId": t.ID, "uid": "team-" + strconv.Itoa(t.ID)}, nil
 	})
 	g.handle("GET /api/teams/search", Viewer, func(r *http.Request, c caller) (any, *refusal) {
+		name, part := r.FormValue("name"), strings.ToLower(r.FormValue("query"))
 		found := []*team{}
 		for _, id := range slices.Sorted(maps.Keys(c.org.teams)) {
-			if t := c.org.teams[id]; r.FormValue("name") == "" || t.Name == r.FormValue("name") {
+			if t := c.org.teams[id]; (name == "" || t.Name == name) && strings.Contains(strings.ToLower(t.Name), part) {
 				found = append(found, t)
 			}
 		}
-		return map[string]any{"totalCount": len(found), "teams": found, "page": 1, "perPage": 1000}, nil
+		total := len(found)
+		return map[string]any{"totalCount": total, "teams": found[:min(total, teamsPageMax)], "page": 1, "perPage": teamsPageMax}, nil
 	})
 	g.handle("DELETE /api/teams/{id}", Admin, func(r *http.Request, c caller) (any, *refusal) {
 		id, _ := strconv.Atoi(r.PathValue("id"))
