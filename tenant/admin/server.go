@@ -32,13 +32,13 @@ var _ Tenants = (*registry.Registry)(nil)
 type Options struct {
 	Tenants Tenants
 	Tokens  tenant.Tokens
-	Log     *slog.Logger // of changes, and of what could not be answered; nil: nowhere
+	Logger  *slog.Logger // of changes, and of what could not be answered; nil: nowhere
 }
 
 // New gives the operator's API.
 func New(o Options) httpx.API {
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := server{o}
 	m := httpx.NewMux(httpx.JSONError)
@@ -96,13 +96,13 @@ func (s server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		httpx.JSONError(w, r, http.StatusConflict, err.Error())
 	default:
 		id := uuid.NewString()
-		s.o.Log.Error("operator request failed", "id", id, "method", r.Method, "path", r.URL.Path, "error", err)
+		s.o.Logger.Error("operator request failed", "id", id, "method", r.Method, "path", r.URL.Path, "error", err)
 		httpx.JSONError(w, r, http.StatusInternalServerError, "this could not be done: the log says why under the id "+id)
 	}
 }
 
 func (s server) changed(r *http.Request, what string, args ...any) {
-	s.o.Log.Info(what, append([]any{"by", tenant.ReadFrom(r.Context()).Who()}, args...)...)
+	s.o.Logger.Info(what, append([]any{"by", tenant.ReadFrom(r.Context()).Who()}, args...)...)
 }
 
 func noTenant(name string) error {

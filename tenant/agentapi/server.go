@@ -14,13 +14,13 @@ import (
 // Options of the server.
 type Options struct {
 	Roster tenant.Roster // central's directory; required
-	Log    *slog.Logger  // of what could not be answered; nil: nowhere
+	Logger *slog.Logger  // of what could not be answered; nil: nowhere
 }
 
 // New gives the agent API.
 func New(o Options) httpx.API {
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := server{o}
 	m := httpx.NewMux(httpx.JSONError)
@@ -78,7 +78,7 @@ func (s server) answer(w http.ResponseWriter, r *http.Request, out []tenant.Deci
 		httpx.JSONError(w, r, http.StatusConflict, tenant.ErrStaleRoster.Error())
 	default:
 		id := uuid.NewString()
-		s.o.Log.Error("roster not taken", "id", id, "cluster", tenant.WriteFrom(r.Context()).Cluster().Name, "error", err)
+		s.o.Logger.Error("roster not taken", "id", id, "cluster", tenant.WriteFrom(r.Context()).Cluster().Name, "error", err)
 		httpx.JSONError(w, r, http.StatusInternalServerError, "central could not take the roster: try again, and tell the operator the id "+id)
 	}
 }
