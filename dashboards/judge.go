@@ -46,11 +46,17 @@ func Judge(live []byte, want Dashboard) (Verdict, error) {
 	hash, _ := m["hash"].(string)
 	strip(l)
 	strip(w)
-	switch {
-	case holds(l, w):
+	if holds(l, w) {
 		return Same, nil
-	case hash != "" && hash == hashOf(l):
+	}
+	if hash != "" && hash == hashOf(l) {
 		return Stale, nil
+	}
+	if was, err := object(want.Was); err == nil {
+		strip(was)
+		if holds(l, was) {
+			return Stale, nil
+		}
 	}
 	return Edited, nil
 }

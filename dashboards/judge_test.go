@@ -53,6 +53,25 @@ func TestJudge(t *testing.T) {
 			t.Errorf("%s: %v, %v; want %v", name, got, err, c.want)
 		}
 	}
+	// Grafana gives it back in another schema: only what was written tells that
+	// nobody edited it.
+	migrated := change(t, other.JSON, func(d map[string]any) { d["schemaVersion"] = 42; firstPanel(d)["pluginVersion"] = "13" })
+	edited := change(t, migrated, func(d map[string]any) { firstPanel(d)["title"] = "mine" })
+	for name, c := range map[string]struct {
+		live, was []byte
+		want      Verdict
+	}{
+		"migrated, not remembered": {migrated, nil, Edited},
+		"migrated":                 {migrated, other.JSON, Stale},
+		"migrated and edited":      {edited, other.JSON, Edited},
+		"remembered badly":         {migrated, []byte("{"), Edited},
+	} {
+		w := want
+		w.Was = c.was
+		if got, err := Judge(c.live, w); err != nil || got != c.want {
+			t.Errorf("%s: %v, %v; want %v", name, got, err, c.want)
+		}
+	}
 	for _, bad := range []string{``, `null`, `[]`, `{`} {
 		if _, err := Judge([]byte(bad), want); err == nil {
 			t.Errorf("%q was judged", bad)

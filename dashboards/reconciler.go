@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -75,7 +76,7 @@ type Options struct {
 	Directory  tenant.Directory
 	Target     Target
 	Tokens     Tokens
-	Dir        string // of the encrypted tokens: <data-dir>/grafana
+	Dir        string // for the encrypted tokens and what was written: <data-dir>/grafana
 	Isolation  Isolation
 	GatewayURL string
 	PageURL    string
@@ -94,6 +95,7 @@ type Options struct {
 type Reconciler struct {
 	o       Options
 	vault   *vault
+	written written
 	changes *prometheus.CounterVec
 	refused *prometheus.CounterVec
 }
@@ -121,9 +123,14 @@ func New(o Options) (*Reconciler, error) {
 	if err != nil {
 		return nil, err
 	}
+	wr, err := openWritten(filepath.Join(o.Dir, "written"))
+	if err != nil {
+		return nil, err
+	}
 	r := &Reconciler{
-		o:     o,
-		vault: v,
+		o:       o,
+		vault:   v,
+		written: wr,
 		changes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "oriel_grafana_changes_total", Help: "Objects written to or removed from Grafana.",
 		}, []string{"object", "op"}),
@@ -170,10 +177,17 @@ func (r *Reconciler) Reconcile(ctx context.Context, id tenant.ID) error {
 	if r.o.Metrics != nil {
 		in.Metrics = r.o.Metrics(ctx, id)
 	}
-	changes, err := r.o.Target.Apply(ctx, Render(in), Credential{ID: e.ID, Secret: e.Secret})
+	w := Render(in)
+	if err := r.written.recall(w.Boards); err != nil {
+		return err
+	}
+	changes, err := r.o.Target.Apply(ctx, w, Credential{ID: e.ID, Secret: e.Secret})
 	r.tell(id, changes)
 	if err != nil {
 		return fmt.Errorf("dashboards of tenant %s: %w", id, err)
+	}
+	if err := r.written.keep(w.Boards); err != nil {
+		return err
 	}
 	// Only now, when Grafana has the token in use.
 	return r.revokeBut(id, e.ID)
@@ -195,6 +209,9 @@ func (r *Reconciler) remove(ctx context.Context, id tenant.ID) error {
 		return fmt.Errorf("remove the dashboards of tenant %s: %w", id, err)
 	}
 	if err := r.revokeBut(id, ""); err != nil {
+		return err
+	}
+	if err := r.written.forget(NamesOf(id)); err != nil {
 		return err
 	}
 	return r.vault.forget(id)

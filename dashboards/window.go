@@ -105,6 +105,9 @@ type Dashboard struct {
 	UID   string
 	Title string
 	JSON  []byte
+	// Was is the JSON that was written last, nil where that is not known. A
+	// Target tells by it whether somebody edited the dashboard; Render leaves it out.
+	Was []byte
 }
 
 // Tag is on every dashboard that Oriel keeps; CopyTag on the copies of edits,

@@ -108,12 +108,16 @@ func TestOtherMetrics(t *testing.T) {
 	w.dir.add("payments")
 	w.reconcile("payments")
 	w.ops()
-	have = []string{"container_cpu_usage_seconds_total"}
-	w.reconcile("payments")
-	if got, want := w.ops(), []string{"updated dashboard"}; !slices.Equal(got, want) {
-		t.Errorf("did %v, want %v", got, want)
+	for i, name := range []string{"container_cpu_usage_seconds_total", "process_cpu_seconds_total"} {
+		w.g.SetMigrating(i == 1)
+		w.quiet("payments")
+		have = []string{name}
+		w.reconcile("payments")
+		if got, want := w.ops(), []string{"updated dashboard"}; !slices.Equal(got, want) {
+			t.Errorf("%s: did %v, want %v", name, got, want)
+		}
+		w.quiet("payments")
 	}
-	w.quiet("payments")
 }
 
 func TestOffboarding(t *testing.T) {

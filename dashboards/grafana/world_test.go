@@ -102,7 +102,7 @@ func (t *tokens) of(secret string) (tenant.TokenInfo, bool) {
 
 // world is a Grafana, a gateway behind it and a reconciler between the two.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	g       *grafanatest.Grafana
 	grafana *httptest.Server
 	gateway *httptest.Server
@@ -114,7 +114,7 @@ type world struct {
 	events  []dashboards.Event
 }
 
-func newWorld(t *testing.T, iso dashboards.Isolation) *world {
+func newWorld(t testing.TB, iso dashboards.Isolation) *world {
 	w := &world{
 		t:      t,
 		g:      grafanatest.New("admin", "pw"),

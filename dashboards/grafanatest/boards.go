@@ -187,7 +187,7 @@ func (g *Grafana) boardRoutes() {
 		}
 		return map[string]any{
 			"meta":      map[string]any{"type": "db", "folderUid": b.folder, "version": b.version, "provisioned": b.provisioned, "canSave": c.allowed(b.folder, 2)},
-			"dashboard": b.json,
+			"dashboard": g.shown(b),
 		}, nil
 	})
 	g.handle("DELETE /api/dashboards/uid/{uid}", Viewer, func(r *http.Request, c caller) (any, *refusal) {
@@ -227,6 +227,26 @@ func (g *Grafana) boardRoutes() {
 		}
 		return hits, nil
 	})
+}
+
+// shown is the dashboard as a reader gets it.
+func (g *Grafana) shown(b *board) map[string]any {
+	if !g.migrate {
+		return b.json
+	}
+	doc := maps.Clone(b.json)
+	doc["schemaVersion"] = 42
+	panels, _ := doc["panels"].([]any)
+	panels = slices.Clone(panels)
+	for i, p := range panels {
+		if p, ok := p.(map[string]any); ok {
+			p = maps.Clone(p)
+			p["pluginVersion"] = Version
+			panels[i] = p
+		}
+	}
+	doc["panels"] = panels
+	return doc
 }
 
 func (g *Grafana) saveBoard(r *http.Request, c caller) (any, *refusal) {

@@ -56,6 +56,7 @@ type Grafana struct {
 	requests []string
 	fail     []int  // statuses of the next answers
 	down     bool   // every answer is 503
+	migrate  bool   // dashboards come back as a newer schema
 	lose     string // method and path prefix of a request whose answer is lost
 	mux      *http.ServeMux
 }
@@ -160,6 +161,14 @@ func (g *Grafana) LoseAnswer(methodAndPath string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.lose = methodAndPath
+}
+
+// SetMigrating gives dashboards back in a newer schema than they were saved in,
+// as newer Grafanas do.
+func (g *Grafana) SetMigrating(on bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.migrate = on
 }
 
 // SetDown answers everything with 503 while true.
