@@ -1,12 +1,11 @@
 package bulk
 
 import (
-	"bytes"
-	"encoding/json"
 	"net/http"
 	"strconv"
 	"time"
 
+	"github.com/oriel-project/oriel/internal/jsontext"
 	"github.com/oriel-project/oriel/logging"
 )
 
@@ -61,9 +60,9 @@ func writeItems(w http.ResponseWriter, items []item, took time.Duration) {
 
 func (it *item) append(out []byte) []byte {
 	out = append(append(append(out, `{"`...), it.action...), `":{"_index":`...)
-	out = appendString(out, it.index)
+	out = jsontext.AppendString(out, it.index)
 	if it.id != "" {
-		out = appendString(append(out, `,"_id":`...), it.id)
+		out = jsontext.AppendString(append(out, `,"_id":`...), it.id)
 	} else {
 		out = append(out, `,"_id":null`...)
 	}
@@ -74,10 +73,10 @@ func (it *item) append(out []byte) []byte {
 	}
 	out = append(out, `,"status":`...)
 	out = strconv.AppendInt(out, int64(it.fault.status), 10)
-	out = appendString(append(out, `,"error":{"type":`...), it.fault.kind)
-	out = appendString(append(out, `,"reason":`...), it.fault.reason)
+	out = jsontext.AppendString(append(out, `,"error":{"type":`...), it.fault.kind)
+	out = jsontext.AppendString(append(out, `,"reason":`...), it.fault.reason)
 	if it.fault.status == http.StatusConflict {
-		out = appendString(append(out, `,"index_uuid":"_na_","shard":"0","index":`...), it.index)
+		out = jsontext.AppendString(append(out, `,"index_uuid":"_na_","shard":"0","index":`...), it.index)
 	}
 	return append(out, `}}}`...)
 }
@@ -87,8 +86,8 @@ func writeFault(w http.ResponseWriter, f *fault) {
 	if f.status == http.StatusTooManyRequests || f.status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")
 	}
-	cause := appendString([]byte(`{"type":`), f.kind)
-	cause = appendString(append(cause, `,"reason":`...), f.reason)
+	cause := jsontext.AppendString([]byte(`{"type":`), f.kind)
+	cause = jsontext.AppendString(append(cause, `,"reason":`...), f.reason)
 	out := append([]byte(`{"error":{"root_cause":[`), cause...)
 	out = append(append(append(out, `}],`...), cause[1:]...), `},"status":`...)
 	out = strconv.AppendInt(out, int64(f.status), 10)
@@ -103,24 +102,4 @@ func write(w http.ResponseWriter, status int, b []byte) {
 	w.WriteHeader(status)
 	// A client that is gone does not read the answer, and nobody else would.
 	_, _ = w.Write(b)
-}
-
-func appendString(dst []byte, s string) []byte {
-	plain := true
-	for i := 0; i < len(s); i++ {
-		if c := s[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' {
-			plain = false
-			break
-		}
-	}
-	if plain {
-		return append(append(append(dst, '"'), s...), '"')
-	}
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(s); err != nil {
-		panic(err) // a string always has a JSON form
-	}
-	return append(dst, bytes.TrimRight(b.Bytes(), "\n")...)
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/oriel-project/oriel/internal/jsontext"
 )
 
 // The four modes of the protocol, as the metric's label spells them.
@@ -330,7 +332,7 @@ func (j *jsonWriter) source(e entry, tag []byte) ([]byte, error) {
 		if len(dst) > 1 {
 			dst = append(dst, ',')
 		}
-		dst = appendJSONString(append(dst, `"tag":`...), tag[:min(len(tag), tagBytesShown)])
+		dst = jsontext.AppendString(append(dst, `"tag":`...), tag[:min(len(tag), tagBytesShown)])
 	}
 	if e.meta != nil && !hasMeta {
 		if len(dst) > 1 {

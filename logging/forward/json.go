@@ -6,7 +6,8 @@ import (
 	"math"
 	"strconv"
 	"time"
-	"unicode/utf8"
+
+	"github.com/oriel-project/oriel/internal/jsontext"
 )
 
 // jsonWriter turns MessagePack into JSON. It may be used again, by one
@@ -53,7 +54,7 @@ func (j *jsonWriter) value(dst, b []byte) (out, rest []byte, err error) {
 		}
 		return append(dst, ']'), rest, nil
 	case isStr(c), isBin(c):
-		return appendJSONString(dst, value[head:]), rest, nil
+		return jsontext.AppendString(dst, value[head:]), rest, nil
 	case isExt(c):
 		kind, data, _ := extension(value)
 		return appendExtension(dst, kind, data), rest, nil
@@ -187,7 +188,7 @@ func (j *jsonWriter) key(dst, b []byte) (out, rest []byte, err error) {
 	if len(name) > 0 && name[0] == '"' {
 		return append(dst, name...), rest, nil
 	}
-	return appendJSONString(dst, name), rest, nil
+	return jsontext.AppendString(dst, name), rest, nil
 }
 
 func appendExtension(dst []byte, kind int8, data []byte) []byte {
@@ -247,46 +248,4 @@ func appendFloat(dst []byte, f float64, bits int) []byte {
 		return strconv.AppendFloat(dst, f, 'f', 1, bits)
 	}
 	return strconv.AppendFloat(dst, f, 'g', -1, bits)
-}
-
-const hexDigits = "0123456789abcdef"
-
-// appendJSONString quotes b, with U+FFFD for bytes that are not UTF-8.
-func appendJSONString(dst, b []byte) []byte {
-	dst = append(dst, '"')
-	start := 0
-	for i := 0; i < len(b); {
-		c := b[i]
-		if c >= 0x20 && c < utf8.RuneSelf && c != '"' && c != '\\' {
-			i++
-			continue
-		}
-		if c >= utf8.RuneSelf {
-			r, n := utf8.DecodeRune(b[i:])
-			if r != utf8.RuneError || n != 1 {
-				i += n
-				continue
-			}
-			dst = append(append(dst, b[start:i]...), "\uFFFD"...)
-			i++
-			start = i
-			continue
-		}
-		dst = append(dst, b[start:i]...)
-		switch c {
-		case '"', '\\':
-			dst = append(dst, '\\', c)
-		case '\n':
-			dst = append(dst, '\\', 'n')
-		case '\r':
-			dst = append(dst, '\\', 'r')
-		case '\t':
-			dst = append(dst, '\\', 't')
-		default:
-			dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&0xf])
-		}
-		i++
-		start = i
-	}
-	return append(append(dst, b[start:]...), '"')
 }

@@ -1,0 +1,55 @@
+// Package jsontext writes JSON strings from bytes that may be anything, for
+// those who build documents byte by byte.
+package jsontext
+
+import "unicode/utf8"
+
+const hex = "0123456789abcdef"
+
+// AppendString appends b to dst as a JSON string, with U+FFFD for every byte
+// that is not part of valid UTF-8. Nothing else is changed: no escaping of what
+// only HTML minds.
+func AppendString[T ~string | ~[]byte](dst []byte, b T) []byte {
+	dst = append(dst, '"')
+	start := 0
+	for i := 0; i < len(b); {
+		c := b[i]
+		if c >= 0x20 && c < utf8.RuneSelf && c != '"' && c != '\\' {
+			i++
+			continue
+		}
+		if c >= utf8.RuneSelf {
+			r, n := decode(b[i:min(i+utf8.UTFMax, len(b))])
+			if r != utf8.RuneError || n != 1 {
+				i += n
+				continue
+			}
+			dst = append(append(dst, b[start:i]...), "\uFFFD"...)
+			i++
+			start = i
+			continue
+		}
+		dst = append(dst, b[start:i]...)
+		switch c {
+		case '"', '\\':
+			dst = append(dst, '\\', c)
+		case '\n':
+			dst = append(dst, '\\', 'n')
+		case '\r':
+			dst = append(dst, '\\', 'r')
+		case '\t':
+			dst = append(dst, '\\', 't')
+		default:
+			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&0xf])
+		}
+		i++
+		start = i
+	}
+	return append(append(dst, b[start:]...), '"')
+}
+
+// decode reads the first character of at most four bytes.
+func decode[T ~string | ~[]byte](b T) (rune, int) {
+	var buf [utf8.UTFMax]byte
+	return utf8.DecodeRune(buf[:copy(buf[:], b)])
+}
