@@ -414,7 +414,7 @@ func (x *tx) end(l life, now time.Time, how tenant.OnDelete) error {
 	h := x.history(key{l.Cluster, l.Life.Namespace})
 	x.events = append(x.events, Event{Kind: Ended, At: now, Tenant: l.Tenant, Life: l.Life})
 	if l.Purged {
-		x.events = append(x.events, Event{Kind: Purge, At: now, Tenant: l.Tenant, Life: h.reach(len(h.Lives) - 1)})
+		x.events = append(x.events, Event{Kind: Purge, At: now, Tenant: l.Tenant, Life: h.purge(len(h.Lives) - 1)})
 	}
 	return nil
 }

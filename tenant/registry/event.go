@@ -29,7 +29,7 @@ type Event struct {
 	Kind   Kind
 	At     time.Time
 	Tenant tenant.ID   // "" where refused
-	Life   tenant.Life // where it is about a namespace; its reach (see Sealed) for Purge and Expired
+	Life   tenant.Life // where it is about a namespace; its reach (see Sealed) for Expired, and up to its end for Purge
 	Reason string
 	Bytes  int64
 }

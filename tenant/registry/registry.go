@@ -255,7 +255,7 @@ func (r *Registry) purged() []Event {
 	for _, h := range r.st.hist {
 		for i, l := range h.Lives {
 			if l.Purged {
-				out = append(out, Event{Kind: Purge, At: l.To, Tenant: l.Tenant, Life: h.reach(i)})
+				out = append(out, Event{Kind: Purge, At: l.To, Tenant: l.Tenant, Life: h.purge(i)})
 			}
 		}
 	}

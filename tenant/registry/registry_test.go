@@ -295,6 +295,11 @@ func TestPurge(t *testing.T) {
 	}
 	w.changes(eu, []tenant.Claim{c})
 	w.changes(eu, nil, "u1")
+	for _, e := range w.events {
+		if e.Kind == Purge && (!e.Life.To.Equal(w.now) || !e.Life.Covers(w.now.Add(-1000*time.Hour))) {
+			t.Errorf("what is to be purged: %+v, want everything up to the end, and nothing that a next life may have", e.Life)
+		}
+	}
 	if diff := cmp.Diff([]Kind{Onboarded, Resumed, Ended, Purge, Offboarded}, w.kinds()); diff != "" {
 		t.Error(diff)
 	}

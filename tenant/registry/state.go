@@ -79,6 +79,15 @@ func (h *history) reach(i int) tenant.Life {
 	return l
 }
 
+// purge gives what of the i-th life is to be removed at its end: not what may
+// come late, since a store that is slow would take the beginning of the next
+// life with it. That is sealed, and goes when the life expires.
+func (h *history) purge(i int) tenant.Life {
+	l := h.reach(i)
+	l.To = h.Lives[i].To
+	return l
+}
+
 // team is what is kept of a tenant.
 type team struct {
 	ID         tenant.ID `json:"id"`
