@@ -2,7 +2,6 @@ package config
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,25 +10,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/oriel-project/oriel/internal/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s differs (-want +got); run with -update if that is right:\n%s", name, diff)
-	}
-}
 
 func TestDefaultsAreValid(t *testing.T) {
 	for _, role := range []Role{RoleUp, RoleCentral} {
@@ -70,7 +53,7 @@ func TestMessages(t *testing.T) {
 		}
 		fmt.Fprintln(&out, err)
 	}
-	golden(t, "testdata/messages.golden", out.String())
+	golden.Check(t, "messages.golden", []byte(out.String()))
 }
 
 func TestPrintReadsBack(t *testing.T) {
@@ -95,7 +78,7 @@ func TestPrintReadsBack(t *testing.T) {
 			t.Error(diff)
 		}
 		if data == string(full) {
-			golden(t, "testdata/full.golden", printed.String())
+			golden.Check(t, "full.golden", printed.Bytes())
 		}
 	}
 }

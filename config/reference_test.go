@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/oriel-project/oriel/internal/golden"
 )
 
 const (
@@ -26,7 +28,7 @@ func TestReferenceIsInLine(t *testing.T) {
 	if !ok1 || !ok2 {
 		t.Fatalf("%s: the marks %q and %q are missing", referenceFile, referenceBegin, referenceEnd)
 	}
-	golden(t, referenceFile, head+referenceBegin+reference()+referenceEnd+tail)
+	golden.Check(t, "../"+referenceFile, []byte(head+referenceBegin+reference()+referenceEnd+tail))
 }
 
 func reference() string {

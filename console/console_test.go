@@ -3,27 +3,22 @@ package console
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io/fs"
 	"iter"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
+	"github.com/oriel-project/oriel/internal/golden"
 	"github.com/oriel-project/oriel/logging"
 	"github.com/oriel-project/oriel/logging/mem"
 	"github.com/oriel-project/oriel/tenant"
 	"github.com/oriel-project/oriel/tenant/scopetest"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 // directory is a fixed Directory.
 type directory []tenant.Tenant
@@ -119,19 +114,7 @@ func TestPages(t *testing.T) {
 		t.Helper()
 		w := get(o, scope, named, "/")
 		got := fmt.Sprintf("%d\n%s", w.Code, assetHash.ReplaceAllString(w.Body.String(), "assets/HASH/"))
-		file := "testdata/" + name + ".golden"
-		if *update {
-			if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(string(want), got); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", name, diff)
-		}
+		golden.Check(t, name+".golden", []byte(got))
 		if csp := w.Header().Get("Content-Security-Policy"); csp != policy {
 			t.Errorf("%s: policy %q", name, csp)
 		}
