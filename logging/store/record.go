@@ -1,0 +1,234 @@
+package store
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"github.com/oriel-project/oriel/logging"
+	"github.com/oriel-project/oriel/tenant"
+)
+
+// Bits of a record beyond those of its repeated fields (see repeated).
+const (
+	bitID      = 1 << 11
+	bitMessage = 1 << 12
+	bitsKnown  = 1<<13 - 1
+)
+
+// repeated gives the fields that are only written where they differ from the
+// record before, in the order of their bits.
+func repeated(r *logging.Record) [11]*string {
+	return [11]*string{&r.Index, &r.Cluster, &r.Region, &r.Cloud, &r.Namespace, &r.Pod, &r.Container, &r.Node, &r.Level, &r.Stream, &r.Original}
+}
+
+var errRecord = errors.New("record does not read")
+
+// appendBytes writes a length and the bytes.
+func appendBytes[T ~string | ~[]byte](b []byte, s T) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+// encoder writes the records of one section.
+type encoder struct {
+	buf     []byte
+	scratch []byte
+	seq     uint64 // of the record before
+	time    int64
+	prev    [11]string
+}
+
+func (e *encoder) add(r *logging.Record, given bool) {
+	b := e.scratch[:0]
+	at := r.Time.UnixNano()
+	b = binary.AppendUvarint(b, r.Seq-e.seq)
+	b = binary.AppendVarint(b, at-e.time)
+	b = binary.AppendVarint(b, r.Received.UnixNano()-at)
+	e.seq, e.time = r.Seq, at
+
+	bits := uint64(0)
+	fields := repeated(r)
+	for i, f := range fields {
+		if *f != e.prev[i] {
+			bits |= 1 << i
+		}
+	}
+	if given {
+		bits |= bitID
+	}
+	offset := bytes.Index(r.Source, []byte(r.Message))
+	if offset < 0 {
+		bits |= bitMessage
+	}
+	b = binary.AppendUvarint(b, bits)
+	for i, f := range fields {
+		if bits&(1<<i) != 0 {
+			b = appendBytes(b, *f)
+			e.prev[i] = *f
+		}
+	}
+	if given {
+		b = appendBytes(b, r.ID)
+	}
+	b = appendBytes(b, r.Source)
+	if offset < 0 {
+		b = appendBytes(b, r.Message)
+	} else {
+		b = binary.AppendUvarint(b, uint64(offset))
+		b = binary.AppendUvarint(b, uint64(len(r.Message)))
+	}
+	e.scratch = b
+	e.buf = appendBytes(e.buf, b)
+}
+
+// cursor reads what encoders wrote. After the first thing that does not read,
+// it gives nothing but zeros, and bad is set.
+type cursor struct {
+	b   []byte
+	bad bool
+}
+
+func (c *cursor) uvarint() uint64 {
+	v, n := binary.Uvarint(c.b)
+	if n <= 0 {
+		c.bad, c.b = true, nil
+		return 0
+	}
+	c.b = c.b[n:]
+	return v
+}
+
+func (c *cursor) varint() int64 {
+	v, n := binary.Varint(c.b)
+	if n <= 0 {
+		c.bad, c.b = true, nil
+		return 0
+	}
+	c.b = c.b[n:]
+	return v
+}
+
+func (c *cursor) uint32() uint32 {
+	if len(c.b) < 4 {
+		c.bad, c.b = true, nil
+		return 0
+	}
+	v := binary.LittleEndian.Uint32(c.b)
+	c.b = c.b[4:]
+	return v
+}
+
+// bytes gives a slice of what is read, not a copy.
+func (c *cursor) bytes() []byte {
+	n := c.uvarint()
+	if n > uint64(len(c.b)) {
+		c.bad, c.b = true, nil
+		return nil
+	}
+	out := c.b[:n]
+	c.b = c.b[n:]
+	return out
+}
+
+// count reads a number of things that take at least one byte each.
+func (c *cursor) count() int {
+	n := c.uvarint()
+	if n > uint64(len(c.b)) {
+		c.bad, c.b = true, nil
+		return 0
+	}
+	return int(n)
+}
+
+// decoder reads the records of one section, in order.
+//
+//	for d.next() {
+//		if wanted(d.seq, d.time) {
+//			rec := d.record()
+//		}
+//	}
+//	if d.err() != nil { ... }
+type decoder struct {
+	cursor
+	tenant tenant.ID
+	seq    uint64
+	time   int64 // nanoseconds
+
+	received int64
+	shared   logging.Record // the repeated fields
+	id       []byte         // nil: derived
+	source   []byte
+	message  []byte
+}
+
+// newDecoder reads a section whose frame begins with the seq.
+func newDecoder(section []byte, id tenant.ID, seq uint64) *decoder {
+	return &decoder{cursor: cursor{b: section}, tenant: id, seq: seq, shared: logging.Record{Tenant: id}}
+}
+
+func (d *decoder) next() bool {
+	if d.bad || len(d.b) == 0 {
+		return false
+	}
+	c := cursor{b: d.bytes()}
+	d.seq += c.uvarint()
+	d.time += c.varint()
+	d.received = d.time + c.varint()
+	bits := c.uvarint()
+	for i, f := range repeated(&d.shared) {
+		if bits&(1<<i) != 0 {
+			*f = string(c.bytes())
+		}
+	}
+	d.id = nil
+	if bits&bitID != 0 {
+		d.id = c.bytes()
+	}
+	d.source = c.bytes()
+	if bits&bitMessage != 0 {
+		d.message = c.bytes()
+	} else {
+		offset, n := c.uvarint(), c.uvarint()
+		if offset > uint64(len(d.source)) || n > uint64(len(d.source))-offset {
+			c.bad = true
+		} else {
+			d.message = d.source[offset : offset+n]
+		}
+	}
+	if c.bad || len(c.b) > 0 || bits > bitsKnown || d.seq > seqMax {
+		d.bad = true
+	}
+	return !d.bad
+}
+
+func (d *decoder) err() error {
+	if d.bad {
+		return errRecord
+	}
+	return nil
+}
+
+// record gives the record that next came to, in memory of its own.
+func (d *decoder) record() *logging.Record {
+	r := d.shared
+	r.Seq = d.seq
+	r.Time = time.Unix(0, d.time).UTC()
+	r.Received = time.Unix(0, d.received).UTC()
+	r.Source = bytes.Clone(d.source)
+	r.Message = string(d.message)
+	if d.id != nil {
+		r.ID = string(d.id)
+	} else {
+		r.ID = logging.DerivedID(d.seq)
+	}
+	return &r
+}
+
+// peek gives the record with what tells whether it shows: not its id, message
+// and source. It is overwritten by next.
+func (d *decoder) peek() *logging.Record {
+	d.shared.Seq = d.seq
+	d.shared.Time = time.Unix(0, d.time).UTC()
+	return &d.shared
+}
