@@ -58,7 +58,7 @@ func (c *console) tenant(w http.ResponseWriter, r *http.Request, id tenant.ID) {
 		c.base(string(id)), id, clusters(t), c.state(id),
 		[]chart{
 			{"requests", "Requests"}, {"errors", "Error ratio"}, {"latency", "Latency"},
-			{"cpu", "CPU"}, {"memory", "Memory"}, {"logs", "Log records"},
+			{"cpu", "CPU cores"}, {"memory", "Memory"}, {"logs", "Log records"},
 		},
 		lines, trouble,
 	})

@@ -26,7 +26,7 @@ type cluster struct {
 type state struct {
 	Ready   bool
 	Text    string
-	Seconds string // it took, or takes so far; "" where unknown
+	Seconds string // it took; "" where unknown
 }
 
 func (c *console) tenants(w http.ResponseWriter, r *http.Request) {
@@ -99,7 +99,7 @@ func (c *console) state(id tenant.ID) state {
 	for _, took := range seconds {
 		longest = max(longest, took)
 	}
-	if longest >= 0 {
+	if s.Ready && longest >= 0 {
 		s.Seconds = fmt.Sprintf("%.1f s", longest)
 	}
 	return s

@@ -36,7 +36,8 @@ const trim = (s) => (s.includes(".") && !s.includes("e") ? s.replace(/0+$/, "").
 // units write a value for people. step is how the axis is divided: by tens, by
 // powers of two.
 export const units = {
-  cores: { write: (v) => (Math.abs(v) < 1 && v !== 0 ? digits(v * 1000) + " mCPU" : digits(v) + " CPU"), base: 10 },
+  // As Kubernetes writes them: 250m is a quarter of a core.
+  cores: { write: (v) => (Math.abs(v) < 1 && v !== 0 ? digits(v * 1000) + "m" : digits(v)), base: 10 },
   bytes: { write: (v) => scaled(v, 1024, [" B", " KiB", " MiB", " GiB", " TiB"]), base: 2 },
   rate: { write: (v) => scaled(v, 1000, ["/s", "k/s", "M/s"]), base: 10 },
   ratio: { write: (v) => digits(v * 100) + " %", base: 10 },
@@ -80,7 +81,7 @@ const clock = (t, seconds) =>
 const colour = (series, i) => "k" + (series.colour || i % seriesMax);
 
 // A Chart owns one figure. Its data: {start, end, step, unit, series: [{name,
-// colour, points: [[seconds, value], ...]}], now}; seconds since the epoch.
+// colour, points: [[seconds, value], ...]}], now, of}; seconds since the epoch.
 export class Chart {
   constructor(figure, onHover) {
     this.figure = figure;
@@ -156,7 +157,7 @@ export class Chart {
       make(this.svg, "path", { class: "series " + colour(s, i), d: line });
     });
     this.cross = make(this.svg, "line", { class: "cross", y1: pad.top, y2: height - pad.bottom, visibility: "hidden" });
-    this.figure.querySelector("output").textContent = d.now === undefined || !Number.isFinite(d.now) ? "" : units[d.unit].write(d.now);
+    this.figure.querySelector("output").textContent = d.now === undefined || !Number.isFinite(d.now) ? "" : (d.of || "") + units[d.unit].write(d.now);
     this.legend(shown);
     this.hover(this.at, this.hovered);
   }

@@ -99,7 +99,7 @@ const colours = { fatal: "error", error: "error", warn: "warn", info: "info", de
 
 // rates gives a Chart's data: records a second, by level.
 export async function rates(state, range) {
-  const step = Math.max(5, Math.round(range / 180));
+  const step = Math.max(15, Math.round(range / 60));
   const end = Math.floor(Date.now() / 1000 / step) * step;
   const reply = await getJSON("es/_search", {
     size: 0,
@@ -122,6 +122,7 @@ export async function rates(state, range) {
     for (let t = first; t < end; t += step) points.push([t, (counts.get(t) || 0) / step]);
     return { name, colour, points };
   });
-  const now = series.reduce((sum, s) => sum + s.points[s.points.length - 1][1], 0);
+  // The newest lines may still be on their way: the figure is of the last four steps.
+  const now = series.reduce((sum, s) => sum + s.points.slice(-4).reduce((a, p) => a + p[1], 0) / 4, 0);
   return { start: end - range, end, step, unit: "rate", least: 1, series, now };
 }

@@ -43,7 +43,7 @@ export async function plan() {
   const buckets = pick(names, latencyBuckets, /(duration|latency)_seconds_bucket$/);
   const quantile = (q) => (w) => `histogram_quantile(${q}, sum by (le) (rate(${buckets}[${w}])))`;
   out.latency = buckets
-    ? { unit: "seconds", least: 0.01, queries: [quantile(0.5), quantile(0.95)], names: ["p50", "p95"] }
+    ? { unit: "seconds", least: 0.01, queries: [quantile(0.5), quantile(0.95)], names: ["p50", "p95"], of: "p95 " }
     : { empty: "No histogram of durations yet. Export http_request_duration_seconds." };
   out.cpu = names.has("container_cpu_usage_seconds_total")
     ? { unit: "cores", least: 0.01, queries: [(w) => `sum by (cluster, namespace, pod) (rate(container_cpu_usage_seconds_total{container!=""}[${w}]))`], add: true }
@@ -82,7 +82,7 @@ export async function read(chart, range) {
     }
   });
   if (!series.length) return null;
-  return { start: end - range, end, step, unit: chart.unit, least: chart.least, series, now: now(series, chart, end, step) };
+  return { start: end - range, end, step, unit: chart.unit, least: chart.least, series, now: now(series, chart, end, step), of: chart.of };
 }
 
 // now is the figure beside the title: the sum of what adds up, else the largest.
