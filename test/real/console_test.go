@@ -62,12 +62,8 @@ func TestConsoleInABrowser(t *testing.T) {
 		return
 	}
 	for name, path := range map[string]string{"tenants": "/", "tenant": "/t/shop/", "empty": "/t/empty/", "search": "/t/shop/?q=error&range=3600"} {
-		for _, look := range []string{"light", "dark"} {
-			dark := "0"
-			if look == "dark" {
-				dark = "1"
-			}
-			chromium(t, "--virtual-time-budget=4000", "--window-size=1500,1150", "--blink-settings=preferredColorScheme="+strconv.Itoa(1-int(dark[0]-'0')),
+		for look, scheme := range map[string]string{"dark": "0", "light": "1"} {
+			chromium(t, "--virtual-time-budget=4000", "--window-size=1500,1150", "--blink-settings=preferredColorScheme="+scheme,
 				"--screenshot="+filepath.Join(*shots, name+"-"+look+".png"), srv.URL+path)
 		}
 	}
@@ -122,7 +118,9 @@ func consoleServer(t *testing.T) *httptest.Server {
 	}
 	page := console.New(console.Options{
 		Directory: twoTeams{}, Searcher: store, Version: "0.1.0",
-		Rates: func() map[tenant.ID]console.Rate { return map[tenant.ID]console.Rate{"shop": {Samples: 812, Records: 14.3}, "empty": {}} },
+		Rates: func() map[tenant.ID]console.Rate {
+			return map[tenant.ID]console.Rate{"shop": {Samples: 812, Records: 14.3}, "empty": {}}
+		},
 		Onboarding: func(id tenant.ID) (map[string]float64, []string) {
 			if id == "empty" {
 				return map[string]float64{"scrape": 0.3}, []string{"dashboards"}
