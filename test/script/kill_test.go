@@ -8,13 +8,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
-	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -29,31 +24,8 @@ func TestKillForward(t *testing.T) {
 		chunks, perChunk = 200, 500 // 100,000 records
 		kills            = 3
 	)
-	bin, dir := orielBinary(t), t.TempDir()
-	httpAddr, fwdAddr := freeAddress(t), freeAddress(t)
-	var cmd *exec.Cmd
-	logName := filepath.Join(dir, "oriel.log")
-	startUp := func() {
-		logFile, err := os.OpenFile(logName, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer logFile.Close()
-		cmd = exec.Command(bin, "up", "--data-dir="+filepath.Join(dir, "data"), "--listen.http="+httpAddr, "--listen.forward="+fwdAddr, "--listen.es=", "--listen.journal=")
-		cmd.Stdout, cmd.Stderr = logFile, logFile
-		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		began := time.Now()
-		if err := poll(60*time.Second, func() error { _, _, err := request("GET", httpAddr+"/-/ready", "", "", nil); return err }); err != nil {
-			log, _ := os.ReadFile(logName)
-			t.Fatalf("%v\n%s", err, log)
-		}
-		t.Logf("ready after %.2f s", time.Since(began).Seconds())
-	}
-	startUp()
-	defer func() { cmd.Process.Kill(); cmd.Wait() }()
+	p := newProgram(t)
+	p.start()
 
 	acked := make([]bool, chunks)
 	killAt := map[int]bool{}
@@ -62,26 +34,25 @@ func TestKillForward(t *testing.T) {
 	}
 	began := time.Now()
 	for done := 0; done < chunks; {
-		done = sendChunks(t, fwdAddr, acked, perChunk, func(n int) {
+		done = sendChunks(t, p.forward, acked, perChunk, func(n int) {
 			if killAt[n] {
 				delete(killAt, n)
-				cmd.Process.Kill() // while acknowledgements are on their way
+				p.kill() // while acknowledgements are on their way
 			}
 		})
 		if done < chunks {
-			cmd.Wait()
-			startUp()
+			p.kill()
+			p.start()
 		}
 	}
 	t.Logf("%d records acknowledged through %d kills in %.1f s", chunks*perChunk, kills, time.Since(began).Seconds())
-	cmd.Process.Kill()
-	cmd.Wait()
-	startUp()
+	p.kill()
+	p.start()
 
 	seen := make([]int, chunks*perChunk)
 	for after := ""; ; {
 		body := `{"size":10000,"sort":["_doc"],"query":{"term":{"kind":"kill-test"}}` + after + `}`
-		out, ok, err := request("POST", httpAddr+"/es/_search", body, "application/json", nil)
+		out, ok, err := request("POST", p.http+"/es/_search", body, "application/json", nil)
 		if err != nil || !ok {
 			t.Fatalf("search: %v %s", err, tail(out, 1000))
 		}
@@ -202,19 +173,8 @@ func freeAddress(t *testing.T) string {
 // TestBadForward sends what breaks other receivers and sees that nobody else is
 // disturbed, and that everything refused is counted with a reason.
 func TestBadForward(t *testing.T) {
-	bin, dir := orielBinary(t), t.TempDir()
-	httpAddr, fwdAddr := freeAddress(t), freeAddress(t)
-	cmd := exec.Command(bin, "up", "--data-dir="+filepath.Join(dir, "data"), "--listen.http="+httpAddr, "--listen.forward="+fwdAddr, "--listen.es=", "--listen.journal=")
-	var log bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &log, &log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { cmd.Process.Kill(); cmd.Wait() }()
-	if err := poll(30*time.Second, func() error { _, err := http.Get("http://" + httpAddr + "/-/ready"); return err }); err != nil {
-		t.Fatal(err)
-	}
+	p := newProgram(t)
+	p.start()
 	bad := map[string][]byte{
 		"4 GiB string":     {0x93, 0xa1, 't', 0xdb, 0xff, 0xff, 0xff, 0xff, 'x'},
 		"4G elements":      {0x92, 0xa1, 't', 0xdd, 0xff, 0xff, 0xff, 0xff, 0x92},
@@ -225,20 +185,20 @@ func TestBadForward(t *testing.T) {
 		"truncated":        packedChunk(1, 10)[:50],
 	}
 	for name, b := range bad {
-		conn, err := net.Dial("tcp", fwdAddr)
+		conn, err := net.Dial("tcp", p.forward)
 		if err != nil {
-			t.Fatalf("%s: %v\n%s", name, err, log.String())
+			t.Fatalf("%s: %v", name, err)
 		}
 		conn.Write(b)
 		defer conn.Close()
 	}
 	// Somebody else is served all the same.
 	acked := make([]bool, 1)
-	if n := sendChunks(t, fwdAddr, acked, 10, func(int) {}); n != 1 {
-		t.Fatalf("a good chunk beside the bad ones was not acknowledged\n%s", log.String())
+	if n := sendChunks(t, p.forward, acked, 10, func(int) {}); n != 1 {
+		t.Fatal("a good chunk beside the bad ones was not acknowledged")
 	}
 	err := poll(15*time.Second, func() error {
-		out, _, err := request("GET", httpAddr+"/metrics", "", "", nil)
+		out, _, err := request("GET", p.http+"/metrics", "", "", nil)
 		if err != nil {
 			return err
 		}

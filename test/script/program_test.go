@@ -1,0 +1,93 @@
+//go:build real
+
+package script
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// program is an oriel that Go tests start, kill and start again on the same
+// ports and data.
+type program struct {
+	t       *testing.T
+	bin     string
+	dir     string
+	http    string // host:port
+	es      string
+	forward string
+	args    []string
+	cmd     *exec.Cmd
+}
+
+// newProgram prepares `oriel up`; start starts it.
+func newProgram(t *testing.T, args ...string) *program {
+	t.Helper()
+	p := &program{t: t, bin: orielBinary(t), dir: t.TempDir(), http: freeAddress(t), es: freeAddress(t), forward: freeAddress(t), args: args}
+	t.Cleanup(func() {
+		p.kill()
+		if t.Failed() {
+			t.Logf("log of oriel:\n%s", tail(p.log(), 6000))
+		}
+	})
+	return p
+}
+
+func (p *program) log() string {
+	b, _ := os.ReadFile(filepath.Join(p.dir, "log"))
+	return string(b)
+}
+
+func (p *program) start() {
+	p.t.Helper()
+	logFile, err := os.OpenFile(filepath.Join(p.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer logFile.Close()
+	p.cmd = exec.Command(p.bin, append([]string{"up", "--data-dir=" + filepath.Join(p.dir, "data"),
+		"--listen.http=" + p.http, "--listen.es=" + p.es, "--listen.forward=" + p.forward, "--listen.journal="}, p.args...)...)
+	p.cmd.Stdout, p.cmd.Stderr = logFile, logFile
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	began := time.Now()
+	if err := p.cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	err = poll(60*time.Second, func() error { _, _, err := request("GET", p.http+"/-/ready", "", "", nil); return err })
+	if err != nil {
+		p.t.Fatalf("%v\n%s", err, p.log())
+	}
+	p.t.Logf("ready after %.2f s", time.Since(began).Seconds())
+}
+
+// kill is kill -9; nothing where it does not run.
+func (p *program) kill() {
+	if p.cmd != nil {
+		p.cmd.Process.Kill()
+		p.cmd.Wait()
+		p.cmd = nil
+	}
+}
+
+// oriel runs a client command and gives its output.
+func (p *program) oriel(args ...string) string {
+	p.t.Helper()
+	out, err := exec.Command(p.bin, append([]string{"--data-dir=" + filepath.Join(p.dir, "data"), "--url=http://" + p.http}, args...)...).Output()
+	if err != nil {
+		p.t.Fatalf("oriel %v: %v\n%s", args, err, out)
+	}
+	return string(out)
+}
+
+func (p *program) get(target string) string {
+	p.t.Helper()
+	out, ok, err := request("GET", p.http+target, "", "", nil)
+	if err != nil || !ok {
+		p.t.Fatalf("GET %s: %v %s", target, err, out)
+	}
+	return out
+}
