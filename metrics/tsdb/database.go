@@ -21,10 +21,11 @@ import (
 )
 
 // A tenant's database is small: thousands of them live in one process. With
-// these an idle one costs half a megabyte instead of four.
+// these one with 50 series costs about 450 KB of heap instead of 4 MB; what is
+// left is the engine's own (write-ahead log pages, summaries, postings).
 const (
-	stripeSize       = 512
-	exemplarsMax     = 1000 // a ring of 112 bytes each
+	stripeSize       = 64  // of 256 bytes
+	exemplarsMax     = 500 // a ring of 70 bytes each
 	blockDurationMax = 31 * 24 * time.Hour
 )
 
