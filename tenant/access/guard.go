@@ -22,10 +22,30 @@ func (a *Access) Guard(api httpx.API) http.Handler {
 // tenant is named by the credential or by the header X-Scope-OrgID alone.
 func (a *Access) GuardFlat(api httpx.API) http.Handler { return &guard{access: a, api: api} }
 
+// GuardListener is GuardFlat for a listener that CheckListener allowed and whose
+// protocol has no credentials, such as --listen.journal: a program on this
+// machine writes the local cluster (as LocalWrite(via)) and reads nothing. A page
+// of a browser on this machine is not who is meant.
+func (a *Access) GuardListener(api httpx.API, via string) http.Handler {
+	return &guard{access: a, api: api, via: via}
+}
+
 type guard struct {
 	access *Access
 	api    httpx.API
 	byPath bool
+	via    string // GuardListener's
+}
+
+func (g *guard) identify(r *http.Request) (Caller, error) {
+	if _, presented := r.Header["Authorization"]; g.via == "" || presented {
+		return g.access.Identify(r)
+	}
+	if err := fromThisMachine(r); err != nil {
+		return Caller{}, err
+	}
+	local := g.access.opts.Local
+	return Caller{Who: clusterWho(local) + "/" + g.via, Kind: tenant.TokenCluster, Cluster: local}, nil
 }
 
 func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -38,7 +58,7 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.api.ServeHTTP(w, inner)
 		return
 	}
-	caller, err := g.access.Identify(r)
+	caller, err := g.identify(r)
 	if err != nil {
 		g.refuse(w, inner, err)
 		return

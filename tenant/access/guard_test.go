@@ -443,6 +443,38 @@ func TestAnonymous(t *testing.T) {
 	}
 }
 
+// A listener on loopback takes what programs on this machine send, for the local
+// cluster, and no more.
+func TestGuardListener(t *testing.T) {
+	w := newWorld(t, false)
+	h := w.GuardListener(testAPI(), "journal")
+	f := func(remote, host, request, want string, headers ...string) {
+		t.Helper()
+		method, path, _ := strings.Cut(request, " ")
+		r := httptest.NewRequest(method, "http://"+host+path, nil)
+		r.RemoteAddr = remote
+		for _, h := range headers {
+			k, v, _ := strings.Cut(h, ": ")
+			r.Header.Add(k, v)
+		}
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, r)
+		if got := rec.Body.String(); !strings.HasPrefix(got, want) {
+			t.Errorf("%s from %s %q: got %q, want %q", request, remote, headers, got, want)
+		}
+	}
+	const peer, host = "127.0.0.1:5555", "127.0.0.1:19532"
+	f(peer, host, "POST /w", "writes cluster local as cluster:local/journal")
+	f(peer, host, "GET /r", "403")
+	f(peer, host, "GET /admin", "403")
+	f(peer, host, "POST /w", foreign, "X-Scope-OrgID: shop")
+	f(peer, host, "POST /w", "writes cluster east", "Authorization: Bearer "+w.tokens["east"])
+	f(peer, host, "POST /w", "401", "Authorization: Bearer wrong")
+	f(peer, host, "POST /w", "401", "Origin: http://evil.example")
+	f(peer, "evil.example:19532", "POST /w", "401")
+	f("10.0.0.9:5555", host, "POST /w", "401")
+}
+
 // A browser sends a Basic password along with what a foreign page makes it send.
 func TestBasicFromForeignPage(t *testing.T) {
 	w := newWorld(t, false)

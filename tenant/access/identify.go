@@ -105,42 +105,39 @@ func decodeBase64(s string) (string, bool) {
 	return string(b), err == nil
 }
 
-// anonymous takes a caller without a credential for the operator, if it is
-// allowed and the request can only come from this machine: by hand, from a
-// program, or from Oriel's own page. A page of another site that the operator's
-// browser happens to show (cross-site requests, DNS rebinding) and whatever a
-// proxy hands on are somebody else.
+// anonymous takes a caller without a credential for the operator, where that is
+// allowed.
 func (a *Access) anonymous(r *http.Request) (Caller, error) {
-	deny := func(reason, what string) (Caller, error) {
-		return Caller{}, unauthorized(reason, what+"; "+howToAuthenticate)
-	}
 	if !a.opts.Anonymous {
-		return deny("missing", "a credential is needed")
+		return Caller{}, unauthorized("missing", "a credential is needed; "+howToAuthenticate)
 	}
-	if reason, what := notFromHere(r); reason != "" {
-		return deny(reason, what)
+	if err := fromThisMachine(r); err != nil {
+		return Caller{}, err
 	}
 	return Caller{Who: "anonymous", Kind: tenant.TokenOperator}, nil
 }
 
-// notFromHere says why a request may come from somewhere else than this machine
-// and its operator; "" where it cannot.
-func notFromHere(r *http.Request) (reason, what string) {
+// fromThisMachine refuses what may come from elsewhere. What passes was sent by
+// hand, by a program on this machine, or by Oriel's own page. A page of another
+// site that somebody's browser happens to show (cross-site requests, DNS
+// rebinding) and whatever a proxy hands on are somebody else.
+func fromThisMachine(r *http.Request) error {
+	deny := func(reason, what string) error { return unauthorized(reason, what+"; "+howToAuthenticate) }
 	if !isLoopback(r.RemoteAddr) {
-		return "anonymous_peer", "a credential is needed from other machines"
+		return deny("anonymous_peer", "a credential is needed from other machines")
 	}
 	if !isLocalHost(r.Host) {
-		return "anonymous_host", "a credential is needed unless Oriel is called localhost, 127.0.0.1 or [::1]"
+		return deny("anonymous_host", "a credential is needed unless Oriel is called localhost, 127.0.0.1 or [::1]")
 	}
 	for name := range r.Header {
 		if name == "Forwarded" || name == "Via" || name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded-") {
-			return "anonymous_forwarded", fmt.Sprintf("a credential is needed through a proxy (header %s)", name)
+			return deny("anonymous_forwarded", fmt.Sprintf("a credential is needed through a proxy (header %s)", name))
 		}
 	}
 	if !ownOrigin(r) {
-		return "anonymous_origin", "a credential is needed for requests that a page of another origin makes"
+		return deny("anonymous_origin", "a credential is needed for requests that a page of another origin makes")
 	}
-	return "", ""
+	return nil
 }
 
 func isLoopback(remote string) bool {

@@ -3,11 +3,9 @@ package access
 import (
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
 
 	"github.com/oriel-project/oriel/config"
-	"github.com/oriel-project/oriel/internal/httpx"
 	"github.com/oriel-project/oriel/tenant"
 	"github.com/oriel-project/oriel/tenant/internal/scope"
 )
@@ -55,21 +53,4 @@ func CheckListener(flag, addr string, hasAuth bool) error {
 		mend = "listen on 127.0.0.1 and let an `oriel agent` on that machine pass the journal on"
 	}
 	return fmt.Errorf("%s %s: anybody who reaches that address could write here, since this listener has no authentication: %s", flag, addr, mend)
-}
-
-// GuardListener serves an API whose protocol has no credentials, on a listener
-// that CheckListener allowed: whoever runs on this machine writes the local
-// cluster. A page of a browser on this machine is not who is meant.
-func (a *Access) GuardListener(api httpx.API, via string) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if reason, _ := notFromHere(r); reason != "" {
-			a.failures.WithLabelValues(reason).Inc()
-			api.Error(w, r, http.StatusForbidden, "this listener takes what programs on this machine send, and nothing else")
-			return
-		}
-		if what, known := api.Access(r); known && what == httpx.Write {
-			r = r.WithContext(tenant.WithWrite(r.Context(), a.LocalWrite(via)))
-		}
-		api.ServeHTTP(w, r)
-	})
 }
