@@ -34,7 +34,8 @@ func NewAggregator(aggs []Agg) (*Aggregator, error) {
 	return &Aggregator{b, root}, nil
 }
 
-// Add looks at a document, which must not change afterwards. The error wraps
+// Add looks at a document. Its record must not change afterwards; the Doc may be
+// Reset. The error wraps
 // ErrQuery where the aggregations grow beyond their bounds.
 func (a *Aggregator) Add(d *Doc) error { return a.root.add(d) }
 

@@ -19,12 +19,21 @@ import (
 // where the sender has no such field.
 type Doc struct {
 	Record *Record
-	own    map[string][]Value
-	names  []string // of own, in the order of the source
+
+	flattened bool
+	own       flat
+	index     map[string][]int32 // places in own by name; of wide documents only
 }
 
 // NewDoc makes the document of a record. The record must not change while it is used.
 func NewDoc(r *Record) *Doc { return &Doc{Record: r} }
+
+// Reset makes d the document of another record and uses its memory again: what
+// Values gave before must not be used any more.
+func (d *Doc) Reset(r *Record) { d.Record, d.flattened = r, false }
+
+// indexMin is the number of values from which on names are looked up in a map.
+const indexMin = 48
 
 // exportedPrefix leads to the sender's own values of stamped names.
 const exportedPrefix = "exported."
@@ -71,24 +80,55 @@ func (r *Record) stamped(name string) (value string, ok bool) {
 }
 
 // fields flattens the source, once.
-func (d *Doc) fields() map[string][]Value {
-	if d.own != nil {
-		return d.own
+func (d *Doc) fields() *flat {
+	if d.flattened {
+		return &d.own
 	}
-	pairs := flatten(string(d.Record.Source), nil)
-	d.own = make(map[string][]Value, len(pairs))
-	vals := make([]Value, len(pairs))
-	d.names = make([]string, 0, len(pairs))
-	for i, p := range pairs {
-		vals[i] = p.val
-		if old, ok := d.own[p.name]; ok {
-			d.own[p.name] = append(old, p.val)
-			continue
+	d.flattened = true
+	d.own = flatten(string(d.Record.Source), d.own)
+	d.index = nil
+	if len(d.own.names) >= indexMin {
+		d.index = make(map[string][]int32, len(d.own.names))
+		for i, name := range d.own.names {
+			d.index[name] = append(d.index[name], int32(i))
 		}
-		d.names = append(d.names, p.name)
-		d.own[p.name] = vals[i : i+1 : i+1]
 	}
-	return d.own
+	return &d.own
+}
+
+// ownValues gives the values the source has under a name.
+func (d *Doc) ownValues(name string) []Value {
+	own := d.fields()
+	if d.index != nil {
+		places := d.index[name]
+		if len(places) == 1 {
+			return own.vals[places[0] : places[0]+1 : places[0]+1]
+		}
+		var out []Value
+		for _, i := range places {
+			out = append(out, own.vals[i])
+		}
+		return out
+	}
+	var out []Value
+	for i, n := range own.names {
+		switch {
+		case n != name:
+		case out == nil:
+			out = own.vals[i : i+1 : i+1]
+		default:
+			out = append(out, own.vals[i])
+		}
+	}
+	return out
+}
+
+// firstPlace reports whether a name stands at that place of own for the first time.
+func (d *Doc) firstPlace(i int) bool {
+	if d.index != nil {
+		return d.index[d.own.names[i]][0] == int32(i)
+	}
+	return slices.Index(d.own.names[:i], d.own.names[i]) < 0
 }
 
 // Values gives the values of a field; none where the document has none. An
@@ -110,7 +150,7 @@ func (d *Doc) values(name string) []Value {
 	r := d.Record
 	if s, ok := r.stamped(name); ok {
 		if s == "" && name == fieldLevel {
-			return d.fields()[name]
+			return d.ownValues(name)
 		}
 		return stringOrNone(s)
 	}
@@ -126,7 +166,7 @@ func (d *Doc) values(name string) []Value {
 	case fieldID:
 		return stringOrNone(r.ID)
 	}
-	if own := d.fields()[name]; own != nil {
+	if own := d.ownValues(name); own != nil {
 		return own
 	}
 	switch name {
@@ -156,7 +196,7 @@ func (d *Doc) exported(name string) []Value {
 	if !ok || name == fieldLevel && stamp == "" {
 		return nil
 	}
-	own := d.fields()[name]
+	own := d.ownValues(name)
 	same := func(v Value) bool { return v.Kind == KindString && v.Str == stamp }
 	if !slices.ContainsFunc(own, same) {
 		return own
@@ -170,7 +210,7 @@ func (d *Doc) spelled() []Value {
 		return nil
 	}
 	for _, name := range levelNames {
-		if own := d.fields()[name]; len(own) > 0 && NormalizeLevel(own[0].Text()) == d.Record.Level {
+		if own := d.ownValues(name); len(own) > 0 && NormalizeLevel(own[0].Text()) == d.Record.Level {
 			return own
 		}
 	}
@@ -190,11 +230,14 @@ func (d *Doc) each(f Field, fn func(name string, vals []Value) bool) bool {
 		}
 	}
 	own := d.fields()
-	if own[fieldMessage] == nil && d.Record.Message != "" && fits(fieldMessage) && fn(fieldMessage, d.values(fieldMessage)) {
+	if d.ownValues(fieldMessage) == nil && d.Record.Message != "" && fits(fieldMessage) && fn(fieldMessage, d.values(fieldMessage)) {
 		return true
 	}
-	for _, name := range d.names {
-		vals, called := own[name], name
+	for i, name := range own.names {
+		if !d.firstPlace(i) {
+			continue
+		}
+		vals, called := []Value(nil), name
 		if _, ok := d.Record.stamped(name); ok {
 			if fits(name) && isAlias(name) && fn(name, d.values(name)) {
 				return true
@@ -203,6 +246,8 @@ func (d *Doc) each(f Field, fn func(name string, vals []Value) bool) bool {
 			vals = d.exported(name)
 		} else if name == FieldTime || name == FieldReceived || name == fieldIndex || name == fieldID || name == FieldSeq {
 			continue
+		} else {
+			vals = d.ownValues(name)
 		}
 		if len(vals) > 0 && fits(called) && fn(called, vals) {
 			return true

@@ -64,11 +64,11 @@ func TestDocValues(t *testing.T) {
 func TestDocDepth(t *testing.T) {
 	deep := func(n int) string { return strings.Repeat(`{"a":`, n) + "1" + strings.Repeat("}", n) }
 	for n, want := range map[int]int{10: 1, 64: 1, 65: 0, 5000: 0} {
-		if got := len(flatten(deep(n), nil)); got != want {
+		if got := len(flatten(deep(n), flat{}).names); got != want {
 			t.Errorf("%d objects deep: %d values, want %d", n, got, want)
 		}
 	}
-	if got := len(flatten(strings.Repeat("[", 100000), nil)); got != 0 {
+	if got := len(flatten(strings.Repeat("[", 100000), flat{}).names); got != 0 {
 		t.Errorf("open brackets gave %d values", got)
 	}
 }
@@ -134,7 +134,7 @@ func FuzzFlatten(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, src []byte) {
-		pairs := flatten(string(src), nil)
+		pairs := flatten(string(src), flat{})
 		if !json.Valid(src) || !bytes.HasPrefix(bytes.TrimSpace(src), []byte("{")) || bytes.Count(src, []byte("{"))+bytes.Count(src, []byte("[")) >= depthMax || len(src) > 1<<16 {
 			return
 		}
@@ -146,8 +146,8 @@ func FuzzFlatten(f *testing.F) {
 		}
 		want, got := map[string]int{}, map[string]int{}
 		reference(v, "", want)
-		for _, p := range pairs {
-			got[string([]rune(p.name))]++ // encoding/json mends invalid UTF-8
+		for _, name := range pairs.names {
+			got[string([]rune(name))]++ // encoding/json mends invalid UTF-8
 		}
 		for name, n := range want {
 			if got[name] != n {

@@ -14,31 +14,33 @@ const (
 	valuesMax = 1 << 16
 )
 
-// pair is one value under its dotted name.
-type pair struct {
-	name string
-	val  Value
+// flat is the values of a document and, place by place, their dotted names.
+type flat struct {
+	names []string
+	vals  []Value
 }
 
 // flatten gives the values of a JSON object: nested objects under dotted names,
 // the elements of arrays (of objects too) as several values of one name, null
 // as no value. A key that stands twice in one object counts where it stands
 // last, as JSON readers do; a dotted key beside a nested object adds to it.
-// It stops at the first byte that is not JSON, and never panics.
-func flatten(src string, out []pair) []pair {
-	f := flattener{s: src, out: out}
+// It stops at the first byte that is not JSON, and never panics. The memory of
+// into is used again; the strings share that of src.
+func flatten(src string, into flat) flat {
+	f := flattener{s: src, out: flat{into.names[:0], into.vals[:0]}}
 	f.space()
 	if f.peek() == '{' {
 		f.object("", 1)
 	}
 	if f.dropped {
-		kept := f.out[:0]
-		for _, p := range f.out {
-			if p.name != "" {
-				kept = append(kept, p)
+		kept := 0
+		for i, name := range f.out.names {
+			if name != "" {
+				f.out.names[kept], f.out.vals[kept] = name, f.out.vals[i]
+				kept++
 			}
 		}
-		f.out = kept
+		f.out = flat{f.out.names[:kept], f.out.vals[:kept]}
 	}
 	return f.out
 }
@@ -46,7 +48,7 @@ func flatten(src string, out []pair) []pair {
 type flattener struct {
 	s       string
 	i       int
-	out     []pair
+	out     flat
 	keys    []keySpan // of the objects that are open
 	dropped bool      // some of out were overtaken by a later key: their name is ""
 }
@@ -86,9 +88,9 @@ func (f *flattener) object(prefix string, depth int) bool {
 		if prefix != "" {
 			name = prefix + "." + key
 		}
-		from := len(f.out)
+		from := len(f.out.names)
 		ok = f.value(name, depth)
-		f.remember(base, &seen, keySpan{key, from, len(f.out)})
+		f.remember(base, &seen, keySpan{key, from, len(f.out.names)})
 		if !ok {
 			return false
 		}
@@ -122,7 +124,7 @@ func (f *flattener) remember(base int, seen *map[string]int, k keySpan) {
 	}
 	if at >= 0 {
 		for i := f.keys[at].from; i < f.keys[at].to; i++ {
-			f.out[i].name = ""
+			f.out.names[i] = ""
 			f.dropped = true
 		}
 		f.keys[at] = k
@@ -192,8 +194,9 @@ func (f *flattener) array(name string, depth int) bool {
 
 // emit puts a value out. A document's empty key has no name to search it by.
 func (f *flattener) emit(name string, v Value) bool {
-	if name != "" && len(f.out) < valuesMax {
-		f.out = append(f.out, pair{name, v})
+	if name != "" && len(f.out.names) < valuesMax {
+		f.out.names = append(f.out.names, name)
+		f.out.vals = append(f.out.vals, v)
 	}
 	return true
 }

@@ -60,7 +60,8 @@ func NewCollector(q Query) (*Collector, error) {
 	return c, nil
 }
 
-// Add looks at one document. The record must not change afterwards. The error
+// Add looks at one document. The record must not change afterwards; the Doc may
+// be Reset. The error
 // wraps ErrQuery where the aggregations grow beyond their bounds.
 func (c *Collector) Add(d *Doc) error {
 	if c.q.Indices != nil && !slices.Contains(c.q.Indices, d.Record.Index) || c.Settled(d.Record.Time) || !c.q.Filter.Match(d) {

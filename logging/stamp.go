@@ -253,17 +253,19 @@ func claimOf(name string) (k claim, rank uint8) {
 func gather(src string) claims {
 	c := claims{}
 	best := len(levelNames)
-	for _, p := range flatten(src, make([]pair, 0, 32)) {
-		if p.name == FieldTime && c.time.Kind == Missing {
-			c.time = p.val
+	all := flatten(src, flat{make([]string, 0, 24), make([]Value, 0, 24)})
+	for at, field := range all.names {
+		v := &all.vals[at]
+		if field == FieldTime && c.time.Kind == Missing {
+			c.time = *v
 			continue
 		}
-		if k, rank := claimOf(p.name); rank > c.rank[k] && p.val.Kind == KindString && p.val.Str != "" {
-			c.strs[k], c.rank[k] = p.val.Str, rank
+		if k, rank := claimOf(field); rank > c.rank[k] && v.Kind == KindString && v.Str != "" {
+			c.strs[k], c.rank[k] = v.Str, rank
 		}
 		for i, name := range levelNames[:best] {
-			if name == p.name {
-				if l := NormalizeLevel(p.val.Text()); l != "" {
+			if name == field {
+				if l := NormalizeLevel(v.Text()); l != "" {
 					c.level, best = l, i
 				}
 				break

@@ -191,6 +191,7 @@ func (v *view) Search(ctx context.Context, q logging.Query) (*logging.Result, er
 			border = func(p part) time.Time { return time.Unix(0, p.sec.tMin) }
 		}
 	}
+	doc := logging.NewDoc(nil)
 	for _, p := range parts {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -198,7 +199,10 @@ func (v *view) Search(ctx context.Context, q logging.Query) (*logging.Result, er
 		if c.Settled(border(p)) {
 			break
 		}
-		if err := v.read(ctx, p, from, to, func(r *logging.Record) error { return c.Add(logging.NewDoc(r)) }); err != nil {
+		if err := v.read(ctx, p, from, to, func(r *logging.Record) error {
+			doc.Reset(r)
+			return c.Add(doc)
+		}); err != nil {
 			return nil, err
 		}
 	}
