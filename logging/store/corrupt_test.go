@@ -191,7 +191,6 @@ func TestForgedFrame(t *testing.T) {
 // FuzzFrame reads a file of any bytes. It must not panic, and what it reads it
 // must be able to write and read again.
 func FuzzFrame(f *testing.F) {
-	_, frames := written(f, 2, 1<<20)
 	b := newBuilder(5)
 	for i, ns := range []string{"web", "pay", "web"} {
 		r := rec(ns, noon.Add(time.Duration(i)), "hello")
@@ -208,7 +207,6 @@ func FuzzFrame(f *testing.F) {
 	f.Add(purged, true)
 	f.Add(append(slices.Clone(records[:100]), purged...), true)
 	f.Add([]byte(frameMagic), false)
-	_ = frames
 	f.Fuzz(func(t *testing.T, data []byte, mend bool) {
 		file := append(make([]byte, headerLen), data...)
 		if p := file[headerLen:]; mend && len(p) >= preludeLen {

@@ -119,7 +119,7 @@ type part struct {
 	rules *rules
 }
 
-// select gives the sections that may hold what is asked for: of the scope's
+// sections gives the sections that may hold what is asked for: of the scope's
 // tenants, of the indices (nil: any), within the times (inclusive).
 func (v *view) sections(indices []string, from, to int64) []part {
 	known := map[tenant.ID]*rules{}
@@ -268,10 +268,9 @@ func (v *view) Get(ctx context.Context, index, id string) (logging.Record, bool,
 		return logging.Record{}, false, err
 	}
 	known := map[tenant.ID]*rules{}
-	for _, id2 := range v.tenants() {
-		seqs := v.s.seqsOf(id2, index, id)
-		for _, seq := range seqs {
-			f, sec := v.find(seq, id2)
+	for _, owner := range v.tenants() {
+		for _, seq := range v.s.seqsOf(owner, index, id) {
+			f, sec := v.find(seq, owner)
 			if sec == nil {
 				continue
 			}
@@ -279,7 +278,7 @@ func (v *view) Get(ctx context.Context, index, id string) (logging.Record, bool,
 			if err != nil {
 				return logging.Record{}, false, err
 			}
-			if rec != nil && rec.ID == id && rec.Index == index && v.rulesOf(known, id2).shows(rec) {
+			if rec != nil && rec.ID == id && rec.Index == index && v.rulesOf(known, owner).shows(rec) {
 				return *rec, true, nil
 			}
 		}
