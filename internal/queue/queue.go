@@ -226,6 +226,14 @@ func (q *Queue) Next(ctx context.Context, after uint64) (item []byte, pos uint64
 	}
 }
 
+// More reports whether there is an item behind after, so that Next would not
+// have to wait (unless that item turns out to be damaged).
+func (q *Queue) More(after uint64) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.durable > after
+}
+
 // segmentBehind finds the segment that holds the first durable position behind
 // after, and the last durable position in it. q.mu is held.
 func (q *Queue) segmentBehind(after uint64) (seg *segment, end uint64) {

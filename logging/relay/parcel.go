@@ -1,0 +1,240 @@
+package relay
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/oriel-project/oriel/logging"
+	"github.com/oriel-project/oriel/tenant"
+)
+
+// The format is described in docs/format/relay.md; change both together.
+const (
+	parcelMagic   = "ORLR"
+	parcelVersion = 1
+
+	flagNode = 1 << 0 // of a node, outside any namespace
+	flagTime = 1 << 1 // sec and nsec follow
+	flagID   = 1 << 2 // an id follows
+
+	keyBytesMax       = 1 << 10
+	namespacesMax     = 1 << 16
+	namespaceBytesMax = 253
+	recordsBytesMax   = 64 << 20 // of one parcel, unpacked
+
+	// A parcel is closed at this many bytes or records.
+	parcelBytes   = 4 << 20
+	parcelRecords = 10_000
+)
+
+var (
+	errParcel  = errors.New("parcel is damaged")
+	errVersion = fmt.Errorf("parcel is of a version that this Oriel does not know: bring central to the agent's version")
+)
+
+// parcel is a piece of a batch on its way: what the sender said, without whose
+// it is.
+type parcel struct {
+	queued     time.Time
+	key        string
+	namespaces []string // that the records claim, each once
+	records    []logging.Raw
+}
+
+// rawOf takes the ownership off a record.
+func rawOf(r *logging.Record) logging.Raw {
+	return logging.Raw{Source: r.Source, Time: r.Time, ID: r.ID, Node: r.Tenant == tenant.System}
+}
+
+// codec packs and unpacks. Safe for concurrent use.
+type codec struct {
+	enc *zstd.Encoder
+	dec *zstd.Decoder
+}
+
+func newCodec() *codec {
+	// The options are constants that the library accepts; anything else is our fault.
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(2), zstd.WithEncoderCRC(true), zstd.WithLowerEncoderMem(true))
+	if err != nil {
+		panic(err)
+	}
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(2), zstd.WithDecoderMaxMemory(recordsBytesMax), zstd.WithDecoderMaxWindow(32<<20))
+	if err != nil {
+		panic(err)
+	}
+	return &codec{enc, dec}
+}
+
+func appendText[T string | []byte](b []byte, s T) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+func (c *codec) pack(p *parcel) []byte {
+	size := 0
+	for i := range p.records {
+		size += len(p.records[i].Source) + len(p.records[i].ID) + 32
+	}
+	body := make([]byte, 0, size)
+	for i := range p.records {
+		r := &p.records[i]
+		var flags byte
+		if r.Node {
+			flags |= flagNode
+		}
+		if !r.Time.IsZero() {
+			flags |= flagTime
+		}
+		if r.ID != "" {
+			flags |= flagID
+		}
+		body = append(body, flags)
+		if flags&flagTime != 0 {
+			body = binary.AppendVarint(body, r.Time.Unix())
+			body = binary.AppendUvarint(body, uint64(r.Time.Nanosecond()))
+		}
+		if flags&flagID != 0 {
+			body = appendText(body, r.ID)
+		}
+		body = appendText(body, r.Source)
+	}
+	b := append([]byte(parcelMagic), parcelVersion)
+	b = binary.LittleEndian.AppendUint64(b, uint64(p.queued.UnixNano()))
+	b = appendText(b, p.key)
+	b = binary.AppendUvarint(b, uint64(len(p.namespaces)))
+	for _, ns := range p.namespaces {
+		b = appendText(b, ns)
+	}
+	return c.enc.EncodeAll(body, b)
+}
+
+// unpackHead reads what stands before the records; rest are those, compressed.
+func unpackHead(b []byte) (p parcel, rest []byte, err error) {
+	if len(b) < len(parcelMagic)+9 || string(b[:4]) != parcelMagic {
+		return p, nil, errParcel
+	}
+	if b[4] != parcelVersion {
+		return p, nil, errVersion
+	}
+	p.queued = time.Unix(0, int64(binary.LittleEndian.Uint64(b[5:])))
+	r := cursor{b: b[13:]}
+	p.key = string(r.text(keyBytesMax))
+	for n := r.uvarint(namespacesMax); n > 0 && !r.bad; n-- {
+		p.namespaces = append(p.namespaces, string(r.text(namespaceBytesMax)))
+	}
+	if r.bad {
+		return p, nil, errParcel
+	}
+	return p, r.b, nil
+}
+
+// unpack reads a whole parcel. The records' bytes are fresh. The error is
+// errVersion or wraps errParcel.
+func (c *codec) unpack(b []byte) (parcel, error) {
+	p, rest, err := unpackHead(b)
+	if err != nil {
+		return p, err
+	}
+	body, err := c.dec.DecodeAll(rest, nil)
+	if err != nil {
+		return p, fmt.Errorf("%w: %w", errParcel, err)
+	}
+	for r := (cursor{b: body}); len(r.b) > 0; {
+		flags := r.b[0]
+		r.b = r.b[1:]
+		raw := logging.Raw{Node: flags&flagNode != 0}
+		if flags&flagTime != 0 {
+			sec := r.varint()
+			raw.Time = time.Unix(sec, int64(r.uvarint(999_999_999))).UTC()
+		}
+		if flags&flagID != 0 {
+			raw.ID = string(r.text(logging.IDBytesMax))
+		}
+		raw.Source = r.text(len(r.b))
+		if r.bad || flags > flagNode|flagTime|flagID {
+			return p, errParcel
+		}
+		p.records = append(p.records, raw)
+	}
+	return p, nil
+}
+
+// cursor reads the parts of a parcel; bad stays set after the first fault.
+type cursor struct {
+	b   []byte
+	bad bool
+}
+
+func (c *cursor) uvarint(most uint64) uint64 {
+	v, n := binary.Uvarint(c.b)
+	if c.bad || n <= 0 || v > most {
+		c.bad = true
+		return 0
+	}
+	c.b = c.b[n:]
+	return v
+}
+
+func (c *cursor) varint() int64 {
+	v, n := binary.Varint(c.b)
+	if c.bad || n <= 0 {
+		c.bad = true
+		return 0
+	}
+	c.b = c.b[n:]
+	return v
+}
+
+func (c *cursor) text(most int) []byte {
+	n := c.uvarint(uint64(most))
+	if c.bad || n > uint64(len(c.b)) {
+		c.bad = true
+		return nil
+	}
+	v := c.b[:n:n]
+	c.b = c.b[n:]
+	return v
+}
+
+// namespacesOf lists what the records claim, each once, in order.
+func namespacesOf(records []logging.Record) (out []string) {
+	for i := range records {
+		if ns := records[i].Namespace; ns != "" && len(out) < namespacesMax && !slices.Contains(out, ns) {
+			out = append(out, ns)
+		}
+	}
+	return out
+}
+
+// A body is parcels behind their lengths.
+
+func appendParcel(body, parcel []byte) []byte { return appendText(body, parcel) }
+
+// readParcel reads the next one of a body, of at most max bytes; io.EOF at the
+// end. What is kept grows with what arrives.
+func readParcel(r interface {
+	io.Reader
+	io.ByteReader
+}, max int64) ([]byte, error) {
+	n, err := binary.ReadUvarint(r)
+	if err == io.EOF {
+		return nil, io.EOF
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errParcel, err)
+	}
+	if n > uint64(max) {
+		return nil, fmt.Errorf("%w: it is said to have %d bytes, the most is %d", errParcel, n, max)
+	}
+	var b bytes.Buffer
+	if k, err := io.CopyN(&b, r, int64(n)); err != nil {
+		return nil, fmt.Errorf("%w: %d of %d bytes came: %w", errParcel, k, n, err)
+	}
+	return b.Bytes(), nil
+}
