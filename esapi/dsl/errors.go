@@ -56,13 +56,14 @@ func clip(s string) string {
 // AppendBody appends the reply's body: {"error":{...},"status":400}.
 func (e *Error) AppendBody(dst []byte) []byte {
 	dst = append(dst, `{"error":`...)
-	dst = e.appendError(dst)
+	dst = e.AppendError(dst)
 	dst = append(dst, `,"status":`...)
 	dst = fmt.Appendf(dst, "%d}", e.Status)
 	return dst
 }
 
-func (e *Error) appendError(dst []byte) []byte {
+// AppendError appends what stands under "error".
+func (e *Error) AppendError(dst []byte) []byte {
 	dst = append(dst, `{"root_cause":[{`...)
 	dst = e.appendFields(dst)
 	dst = append(dst, "}],"...)

@@ -23,6 +23,7 @@ type Reply struct {
 	ScrollID string // "" without a scroll
 	PitID    string // "" without a point in time
 	Status   bool   // adds "status":200, as in the answers of _msearch
+	NoAggs   bool   // a scroll's pages behind the first
 }
 
 // AppendReply appends the answer to a search. A nil result is that of no index
@@ -46,7 +47,7 @@ func (s *Search) AppendReply(dst []byte, res *logging.Result, r Reply) []byte {
 	dst = s.appendTotal(dst, res)
 	dst = s.hits.appendHits(dst, res.Hits, s.highlighter(), none)
 	dst = append(dst, '}')
-	if len(s.aggs) > 0 && !none {
+	if len(s.aggs) > 0 && !none && !r.NoAggs {
 		dst = append(dst, `,"aggregations":`...)
 		dst = s.appendAggs(dst, s.aggs, res.Aggs, max(res.Total, 0))
 	}
