@@ -449,3 +449,24 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+// After a failed write the item is refused, and the queue goes on in a new segment.
+func TestFailedWrite(t *testing.T) {
+	dir := t.TempDir()
+	q := open(t, dir, Options{})
+	mustAppend(t, q, "one")
+	q.tail.Close() // the committer is idle: what it writes next fails
+	if _, err := q.Append(t.Context(), []byte("lost")); err == nil || errors.Is(err, ErrClosed) {
+		t.Fatalf("appended to a closed file: %v", err)
+	}
+	if pos := mustAppend(t, q, "two"); pos != 2 {
+		t.Fatalf("position %d", pos)
+	}
+	for range 2 {
+		if items, _ := drain(t, q, 0); !slices.Equal(items, []string{"one", "two"}) {
+			t.Fatalf("%q", items)
+		}
+		q.Close()
+		q = open(t, dir, Options{})
+	}
+}
