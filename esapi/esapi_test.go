@@ -259,7 +259,7 @@ func TestIsolation(t *testing.T) {
 				}
 			}
 			one := func(index string) *httptest.ResponseRecorder {
-				path := strings.NewReplacer("{index}", index, "{id}", "b1", "{nodes}", "_all", "{scroll}", "x").Replace(rt.Pattern)
+				path := strings.NewReplacer("{index}", index, "{id}", "b1", "{nodes}", "_all", "{type}", "_all", "{scroll}", "x").Replace(rt.Pattern)
 				w := send(t, lone, method, path+"?fields=*&keep_alive=1m&q=*", strings.ReplaceAll(body, "INDEX", index))
 				text := mask(strings.ReplaceAll(w.Body.String(), index, "INDEX"))
 				if strings.Contains(text, "FOREIGN") || strings.Contains(text, "foreign_field") {

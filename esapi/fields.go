@@ -221,7 +221,7 @@ func (n *mappingNode) append(b []byte) []byte {
 		}
 		b = dsl.AppendString(append(b, `"type":`...), t)
 		if t == "text" {
-			b = append(b, `,"fields":{"keyword":{"type":"keyword","ignore_above":256}}`...)
+			b = append(b, `,"fields":{"keyword":{"type":"keyword"}}`...)
 		}
 		if len(n.sub) > 0 {
 			b = append(b, ',')

@@ -50,6 +50,7 @@ func allRoutes() []route {
 	read("GET POST", "/_count", count)
 	read("GET POST", "/_field_caps", fieldCaps)
 	read("GET", "/_mapping", mapping)
+	add("GET", "/{index}/_mapping/{type}", httpx.Read, mapping) // olivere/elastic still writes a type
 	read("GET", "/_settings", indexInfo)
 	read("GET", "/_alias", indexInfo)
 	add("GET", "/_aliases", httpx.Read, indexInfo)
@@ -62,8 +63,12 @@ func allRoutes() []route {
 	add("GET", "/{index}/_source/{id}", httpx.Read, documentSource)
 	read("GET POST", "/_mget", multiGet)
 
-	add("POST PUT", "/_bulk", httpx.Write, bulk)
-	add("POST PUT", "/{index}/_bulk", httpx.Write, bulk)
+	add("POST PUT", "/_bulk", httpx.Write, bulkWrite)
+	add("POST PUT", "/{index}/_bulk", httpx.Write, bulkWrite)
+	// Importers ask for it after writing. What was stored shows at once here.
+	for _, p := range []string{"/_refresh", "/{index}/_refresh", "/_flush", "/{index}/_flush"} {
+		add("GET POST", p, httpx.Write, refreshed)
+	}
 	return out
 }
 

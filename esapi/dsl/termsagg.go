@@ -148,7 +148,7 @@ func (a *aggPlan) orderBy(s string) (logging.TermsOrder, error) {
 	name, of, _ := strings.Cut(s, "[")
 	of = strings.TrimSuffix(of, "]")
 	sub := a.sub(name)
-	for i := 0; sub == nil && i < len(s); i++ { // 1.95.0: the name ends at one of the dots
+	for i := 0; sub == nil && i < min(len(s), 512); i++ { // 1.95.0: the name ends at one of the dots
 		if s[i] == '.' {
 			name, of = s[:i], s[i+1:]
 			sub = a.sub(name)
