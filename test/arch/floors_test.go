@@ -164,10 +164,11 @@ func TestRooms(t *testing.T) {
 }
 
 // neighbours may import each other on the same floor: the small parts of
-// internal, and what makes scopes for tests of tenant.
+// internal, what makes scopes for tests of tenant, and the program of its demo.
 func neighbours(name, target string) bool {
 	return (strings.HasPrefix(name, "internal/") && strings.HasPrefix(target, "internal/")) ||
-		(name == "tenant/scopetest" && target == "tenant")
+		(name == "tenant/scopetest" && target == "tenant") ||
+		(name == "cmd/oriel" && target == "demo")
 }
 
 func rel(importPath string) string {

@@ -51,7 +51,7 @@ func TestKillForward(t *testing.T) {
 
 	seen := make([]int, chunks*perChunk)
 	for after := ""; ; {
-		body := `{"size":10000,"sort":["_doc"],"query":{"term":{"kind":"kill-test"}}` + after + `}`
+		body := `{"size":10000,"sort":["_doc"],"query":{"term":{"kind.keyword":"kill-test"}}` + after + `}`
 		out, ok, err := request("POST", p.http+"/es/_search", body, "application/json", nil)
 		if err != nil || !ok {
 			t.Fatalf("search: %v %s", err, tail(out, 1000))

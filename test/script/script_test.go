@@ -8,7 +8,7 @@
 //	start NAME ARG...     start oriel with ARG..., all listeners on free ports;
 //	                      sets $NAME_http, $NAME_es, $NAME_forward, $NAME_journal
 //	                      (HOST:PORT) and waits until it is ready
-//	kill NAME             kill -9
+//	kill9 NAME            kill -9
 //	term NAME             SIGTERM; the process must exit 0 within 30 s
 //	logged NAME REGEXP    the process' log has a line that matches
 //	get URL [token=T] [HEADER...]   HTTP GET; the body goes to stdout; 2xx expected, or
@@ -68,7 +68,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"start": start, "kill": kill, "term": term, "logged": logged,
+			"start": start, "kill9": kill, "term": term, "logged": logged,
 			"get": get, "post": post, "eventually": eventually, "forward": forward,
 			"cluster": startCluster, "kubectl": kubectl, "pod": pod, "app": app,
 			"stopwatch": stopwatch, "tokenenv": tokenenv, "expand": expand,

@@ -1,0 +1,265 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"iter"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/cobra"
+
+	"github.com/oriel-project/oriel/config"
+	"github.com/oriel-project/oriel/internal/clock"
+	"github.com/oriel-project/oriel/internal/datadir"
+	"github.com/oriel-project/oriel/internal/queue"
+	"github.com/oriel-project/oriel/logging"
+	"github.com/oriel-project/oriel/logging/relay"
+	"github.com/oriel-project/oriel/metrics/remote"
+	"github.com/oriel-project/oriel/tenant"
+	"github.com/oriel-project/oriel/tenant/access"
+	"github.com/oriel-project/oriel/tenant/agentapi"
+)
+
+type agentFlags struct {
+	http, forward, journal *listenFlag
+	kubeconfig, context    string
+}
+
+func newAgent(g *global) *cobra.Command {
+	var f agentFlags
+	c := &cobra.Command{
+		Use:     "agent",
+		Short:   "one per cluster: watches namespaces, scrapes pods, takes logs in, sends all to central",
+		Example: "  oriel agent --config /etc/oriel/oriel.yaml --data-dir /var/lib/oriel",
+		Args:    cobra.NoArgs,
+	}
+	f.http = addListen(c.Flags(), "http", "127.0.0.1:7481", "own metrics, liveness and readiness")
+	f.forward = addListen(c.Flags(), "forward", "127.0.0.1:24224", usageForward)
+	f.journal = addListen(c.Flags(), "journal", "127.0.0.1:19532", usageJournal)
+	c.Flags().StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig file of the cluster; default: the service account of the pod it runs in")
+	c.Flags().StringVar(&f.context, "context", "", "context in the kubeconfig file; default: its current one")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		cfg, err := loadConfig(config.RoleAgent, g.configFile)
+		if err != nil {
+			return err
+		}
+		if f.kubeconfig != "" {
+			cfg.Kubernetes.Kubeconfig = f.kubeconfig
+		}
+		if f.context != "" {
+			cfg.Kubernetes.Context = f.context
+		}
+		return g.agent(c.Context(), cfg, f)
+	}
+	return c
+}
+
+// agent is the edge with central far away: samples and records go into durable
+// queues, and the roster goes over HTTP.
+//
+//	edge -> samples -> queue -> remote write  \
+//	     -> records -> queue -> relay          > central, under the cluster's token
+//	     -> roster                            /
+func (g *global) agent(ctx context.Context, cfg *config.Config, f agentFlags) error {
+	logger, flush, err := g.newLogger()
+	if err != nil {
+		return err
+	}
+	defer flush()
+	dir, err := datadir.Open(g.dataDir)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	open := g.newListener(logger)
+	own, err := open(f.http)
+	if err != nil {
+		return err
+	}
+	if own != nil {
+		defer own.Close()
+	}
+	back, err := openEdgeListeners(cfg, f.forward, f.journal, open, logger)
+	if err != nil {
+		return err
+	}
+	defer back.close()
+
+	reg := newMetricsRegistry()
+	tokens, err := access.OpenTokens(dir.Path(dirTokens), clock.System)
+	if err != nil {
+		return err
+	}
+	if err := tokens.AdminToken(dir.Path(adminToken)); err != nil {
+		return err
+	}
+	roster := &decided{}
+	guard := access.New(access.Options{
+		Directory: roster, Tokens: tokens, Local: localCluster(cfg), Logger: logger, Registerer: reg,
+		Anonymous: cfg.Auth.Anonymous == config.AnonymousOperator,
+	})
+	up, err := newUplink(cfg, dir, reg, logger)
+	if err != nil {
+		return err
+	}
+	defer up.close()
+	client, err := kubeClient(cfg, true)
+	if err != nil {
+		return err
+	}
+	e, err := newEdge(edgeOptions{
+		cfg: cfg, log: logger, reg: reg, access: guard, roster: up.roster,
+		owned: func(namespace string) (tenant.ID, bool) {
+			return roster.Owner(cfg.Cluster.Name, namespace, time.Now())
+		},
+		samples: up.samples, records: up.records,
+		stamper:     &logging.Stamper{Retention: time.Duration(cfg.Logs.RetentionMax)},
+		kube:        client,
+		interval:    time.Duration(cfg.Scrape.Interval),
+		done:        ctx.Done(),
+		onDecisions: roster.set,
+	})
+	if err != nil {
+		return err
+	}
+	system := systemAPI(reg, roster.notReady)
+	run := []func(context.Context) error{up.Run, e.Run, back.serve(e)}
+	if own != nil {
+		run = append(run, func(ctx context.Context) error { return serveHTTP(ctx, own, guard.Guard(system), logger) })
+	}
+	return runAll(ctx, run...)
+}
+
+// uplink is the way to central.
+type uplink struct {
+	roster           tenant.Roster
+	samples          *remote.Sender
+	records          *relay.Sender
+	sampleQ, recordQ *queue.Queue
+}
+
+// Each queue's bound: what an agent may hold while central is away.
+const queueBytesMax = 8 << 30
+
+func newUplink(cfg *config.Config, dir *datadir.Dir, reg *prometheus.Registry, logger *slog.Logger) (u *uplink, err error) {
+	c := cfg.Agent.Central
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	if c.CAFile != "" {
+		pool, err := certPool(c.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("agent.central.ca_file: %w", err)
+		}
+		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	}
+	hc := &http.Client{Transport: transport, Timeout: time.Minute}
+	// Read anew at every request, so that a replaced token takes effect.
+	token := func() (string, error) { return config.ReadSecret("agent.central.token_file", c.TokenFile) }
+	if _, err := token(); err != nil {
+		return nil, err
+	}
+	base := strings.TrimSuffix(c.URL, "/")
+
+	dropped := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "oriel_agent_queue_dropped_items_total",
+		Help: "Items of an agent's queue that central never got, by queue and reason.",
+	}, []string{"queue", "reason"})
+	reg.MustRegister(dropped)
+	openQueue := func(name string) (*queue.Queue, error) {
+		return queue.Open(dir.Path(dirQueue, name), queue.Options{
+			BytesMax: queueBytesMax,
+			OnEvent: func(e queue.Event) {
+				dropped.WithLabelValues(name, e.Kind.String()).Add(float64(e.Items))
+				logger.Warn("queue to central", "queue", name, "event", e.Kind.String(), "items", e.Items, "bytes", e.Bytes)
+			},
+		})
+	}
+	u = &uplink{roster: &agentapi.Client{URL: base, Token: token, HTTP: hc}}
+	defer func() {
+		if err != nil {
+			u.close()
+		}
+	}()
+	if u.sampleQ, err = openQueue("metrics"); err != nil {
+		return nil, err
+	}
+	if u.recordQ, err = openQueue("logs"); err != nil {
+		return nil, err
+	}
+	u.samples, err = remote.NewSender(remote.SenderOptions{
+		Queue: u.sampleQ, URL: base + "/api/v1/write", Token: token, Client: hc, Logger: logger, Registerer: reg,
+	})
+	if err != nil {
+		return nil, err
+	}
+	u.records, err = relay.NewSender(relay.SenderOptions{
+		Queue: u.recordQ, URL: base, Token: token, Client: hc, Logger: logger, Registerer: reg,
+	})
+	return u, err
+}
+
+// Run sends until ctx ends.
+func (u *uplink) Run(ctx context.Context) error { return runAll(ctx, u.samples.Run, u.records.Run) }
+
+func (u *uplink) close() {
+	for _, q := range []*queue.Queue{u.sampleQ, u.recordQ} {
+		if q != nil {
+			q.Close()
+		}
+	}
+}
+
+// decided is what an agent knows of owners: central's last decisions. Central
+// decides again for everything that it gets.
+type decided struct {
+	answered atomic.Bool
+
+	mu sync.RWMutex // guards by
+	by map[string]tenant.ID
+}
+
+var _ tenant.Directory = (*decided)(nil)
+
+func (d *decided) set(ds []tenant.Decision) {
+	by := make(map[string]tenant.ID, len(ds))
+	for _, dec := range ds {
+		if dec.Tenant != "" {
+			by[dec.Namespace] = dec.Tenant
+		}
+	}
+	d.mu.Lock()
+	d.by = by
+	d.mu.Unlock()
+	d.answered.Store(true)
+}
+
+// notReady: an agent is ready once central has answered its first roster.
+func (d *decided) notReady() string {
+	if d.answered.Load() {
+		return ""
+	}
+	return "central has not answered this agent's roster yet"
+}
+
+// Owner implements tenant.Directory.
+func (d *decided) Owner(_, namespace string, _ time.Time) (tenant.ID, bool) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	id, ok := d.by[namespace]
+	return id, ok
+}
+
+// Lookup implements tenant.Directory: an agent serves no tenant.
+func (d *decided) Lookup(tenant.ID) (tenant.Tenant, bool) { return tenant.Tenant{}, false }
+
+// All implements tenant.Directory.
+func (d *decided) All() iter.Seq[tenant.Tenant] { return func(func(tenant.Tenant) bool) {} }
+
+// Sealed implements tenant.Directory.
+func (d *decided) Sealed(tenant.ID) []tenant.Life { return nil }

@@ -1,0 +1,13 @@
+package main
+
+// What is below the data directory; docs/ARCHITECTURE.md and docs/format/ say
+// what is in each.
+const (
+	dirDirectory = "directory"
+	dirTokens    = "tokens"
+	dirLogs      = "logs"
+	dirMetrics   = "metrics"
+	dirQueue     = "queue"
+	dirGrafana   = "grafana"
+	adminToken   = "admin.token"
+)

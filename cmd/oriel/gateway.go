@@ -1,0 +1,297 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/oriel-project/oriel/config"
+	"github.com/oriel-project/oriel/console"
+	"github.com/oriel-project/oriel/esapi"
+	"github.com/oriel-project/oriel/internal/clock"
+	"github.com/oriel-project/oriel/internal/datadir"
+	"github.com/oriel-project/oriel/internal/httpx"
+	"github.com/oriel-project/oriel/logging"
+	"github.com/oriel-project/oriel/logging/bulk"
+	"github.com/oriel-project/oriel/logging/relay"
+	"github.com/oriel-project/oriel/logging/store"
+	"github.com/oriel-project/oriel/metrics/promapi"
+	"github.com/oriel-project/oriel/metrics/remote"
+	"github.com/oriel-project/oriel/metrics/tsdb"
+	"github.com/oriel-project/oriel/tenant"
+	"github.com/oriel-project/oriel/tenant/access"
+	"github.com/oriel-project/oriel/tenant/admin"
+	"github.com/oriel-project/oriel/tenant/agentapi"
+	"github.com/oriel-project/oriel/tenant/registry"
+)
+
+// gateway is what central and up have in common: it owns the stores, knows the
+// tenants, answers, and keeps the windows.
+//
+//	   +-------------------- access (credential -> scope) -----------------+
+//	   |        |          |            |           |          |           |
+//	console  promapi   remote write   esapi     agentapi   relay in      admin
+//	   |        |          |          |   |        |          |            |
+//	   |        +-> series <+         |  bulk      |          |            |
+//	   |           (tsdb)             |   |        |          |            |
+//	   +--------------------------> logs (store) <-+----------+            |
+//	                                               |                       |
+//	                  directory (registry) <-------+-----------------------+
+//	                       |
+//	                      loop -> dashboards -> Grafana or files
+type gateway struct {
+	cfg *config.Config
+	log *slog.Logger
+	reg *prometheus.Registry
+	dir *datadir.Dir
+
+	directory *registry.Registry
+	loop      *tenant.Loop
+	tokens    *access.Tokens
+	access    *access.Access
+	logs      *store.Store
+	intake    *rates // logs, behind the tenants' limits
+	series    *tsdb.Store
+	stamper   *logging.Stamper
+	windows   *windows
+
+	es, apis httpx.API
+	ended    endedLives
+	closers  []func() error
+}
+
+// openGateway opens the stores and builds everything that does not listen yet.
+// httpURL is where Grafana and the page find this process. Close it.
+func openGateway(cfg *config.Config, dir *datadir.Dir, httpURL string, logger *slog.Logger) (g *gateway, err error) {
+	g = &gateway{cfg: cfg, log: logger, reg: newMetricsRegistry(), dir: dir, ended: endedLives{wake: make(chan struct{}, 1)}}
+	defer func() {
+		if err != nil {
+			g.Close()
+		}
+	}()
+	if err := g.openDirectory(); err != nil {
+		return nil, err
+	}
+	if err := g.openStores(); err != nil {
+		return nil, err
+	}
+	g.windows, err = newWindows(g, httpURL)
+	if err != nil {
+		return nil, err
+	}
+	g.newLoop()
+	if err := g.newAPIs(); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+func newMetricsRegistry() *prometheus.Registry {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return reg
+}
+
+func (g *gateway) openDirectory() error {
+	grants := make([]registry.Grant, 0, len(g.cfg.Tenancy.Grants))
+	for _, gr := range g.cfg.Tenancy.Grants {
+		grants = append(grants, registry.Grant{Cluster: gr.Cluster, Namespace: gr.Namespace, Tenant: tenant.ID(gr.Tenant)})
+	}
+	var err error
+	g.directory, err = registry.Open(g.dir.Path(dirDirectory), registry.Options{
+		Grants:     grants,
+		ArchiveFor: time.Duration(g.cfg.Archive.Keep),
+		OnEvent:    g.onDirectoryEvent,
+		OnChange: func(id tenant.ID) {
+			if g.loop != nil {
+				g.loop.Add(id)
+			}
+		},
+		Stages: func(id tenant.ID) (map[string]float64, []string) {
+			if g.loop == nil {
+				return nil, nil
+			}
+			return g.loop.Stages(id)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	g.closers = append(g.closers, g.directory.Close)
+	if g.tokens, err = access.OpenTokens(g.dir.Path(dirTokens), clock.System); err != nil {
+		return err
+	}
+	g.access = access.New(access.Options{
+		Directory: g.directory, Tokens: g.tokens,
+		Anonymous: g.cfg.Auth.Anonymous == config.AnonymousOperator,
+		Local:     localCluster(g.cfg),
+		Logger:    g.log, Registerer: g.reg,
+	})
+	return nil
+}
+
+func localCluster(cfg *config.Config) tenant.Cluster {
+	return tenant.Cluster{Name: cfg.Cluster.Name, Region: cfg.Cluster.Region, Cloud: cfg.Cluster.Cloud}
+}
+
+func (g *gateway) openStores() error {
+	var err error
+	g.logs, err = store.Open(g.dir.Path(dirLogs), store.Options{
+		Durability: store.Durability(g.cfg.Logs.Durability),
+		Retention:  g.logRetention,
+		OnEvent: func(e store.Event) {
+			g.log.Log(context.Background(), eventLevel(e.Err), "log store: "+string(e.Kind), "file", e.File, "offset", e.Offset, "bytes", e.Bytes, "files", e.Files, "records", e.Records, "error", e.Err)
+		},
+		Registerer: g.reg,
+	})
+	if err != nil {
+		return err
+	}
+	g.closers = append(g.closers, g.logs.Close)
+	g.series, err = tsdb.Open(g.dir.Path(dirMetrics), tsdb.Options{
+		Retention:  g.seriesRetention,
+		SeriesMax:  g.seriesMax,
+		OutOfOrder: outOfOrder(g.cfg),
+		OnEvent: func(e tsdb.Event) {
+			g.log.Log(context.Background(), eventLevel(e.Err), "metric store: "+e.Message, "kind", string(e.Kind), "tenant", string(e.Tenant), "error", e.Err)
+		},
+		Registerer: g.reg,
+	})
+	if err != nil {
+		return err
+	}
+	g.closers = append(g.closers, g.series.Close)
+
+	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "oriel_log_records_limited_total",
+		Help: "Log records refused because their tenant was over its bytes a second.",
+	}, []string{"reason"})
+	clamped := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "oriel_log_times_clamped_total",
+		Help: "Log records whose time was outside of the retention or too far in the future, and was replaced by the time of receipt.",
+	}, []string{"reason"})
+	g.reg.MustRegister(refused, clamped)
+	g.intake = newRates(logging.Limited(g.logs, logging.LimitOptions{
+		BytesPerSecond: g.logBytesPerSecond,
+		OnRefuse:       func(_ tenant.ID, n int) { refused.WithLabelValues("tenant_limit").Add(float64(n)) },
+	}), g.series)
+	g.stamper = &logging.Stamper{
+		Retention: time.Duration(g.cfg.Logs.RetentionMax),
+		OnClamp:   func(tenant.ID) { clamped.WithLabelValues("outside_retention").Inc() },
+	}
+	return nil
+}
+
+func outOfOrder(cfg *config.Config) time.Duration {
+	if cfg.Metrics.OutOfOrder == 0 {
+		return -1 // none, in the store's words
+	}
+	return time.Duration(cfg.Metrics.OutOfOrder)
+}
+
+func eventLevel(err error) slog.Level {
+	if err != nil {
+		return slog.LevelError
+	}
+	return slog.LevelInfo
+}
+
+func (g *gateway) newLoop() {
+	seconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "oriel_onboarding_seconds",
+		Help:    "Seconds from a tenant's onboarding until a stage of its window was done for the first time.",
+		Buckets: []float64{0.05, 0.1, 0.25, 0.5, 1, 2, 3, 4, 5, 7.5, 10, 30, 60, 300},
+	}, []string{"stage"})
+	failures := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "oriel_reconcile_failures_total",
+		Help: "Runs of a reconciler that failed and will be tried again.",
+	}, []string{"stage"})
+	g.reg.MustRegister(seconds, failures)
+	g.loop = tenant.NewLoop(tenant.LoopOptions{
+		Directory:   g.directory,
+		Reconcilers: []tenant.Reconciler{g.windows},
+		OnStage: func(id tenant.ID, stage string, took time.Duration, err error) {
+			if err != nil {
+				failures.WithLabelValues(stage).Inc()
+				g.log.Warn("stage failed, it will be tried again", "tenant", string(id), "stage", stage, "error", err)
+				return
+			}
+			seconds.WithLabelValues(stage).Observe(took.Seconds())
+			g.log.Info("stage done", "tenant", string(id), "stage", stage, "seconds", took.Seconds())
+		},
+	})
+}
+
+func (g *gateway) newAPIs() error {
+	prom, err := promapi.New(promapi.Options{
+		Querier: g.series, Metadata: g.series.Metadata, Version: version, Logger: g.log, Registerer: g.reg,
+	})
+	if err != nil {
+		return err
+	}
+	write, err := remote.NewReceiver(remote.ReceiverOptions{Appender: g.series, Logger: g.log, Registerer: g.reg})
+	if err != nil {
+		return err
+	}
+	g.es = esapi.New(esapi.Options{
+		Searcher: g.logs,
+		Bulk:     bulk.New(bulk.Options{Appender: g.intake, Stamper: g.stamper, Registerer: g.reg}),
+		Version:  g.cfg.ES.Version, PublishAddress: g.cfg.ES.PublishAddress,
+		Logger: g.log, Registerer: g.reg,
+	})
+	g.apis = httpx.Join(
+		systemAPI(g.reg, func() string { return "" }),
+		prom, write,
+		httpx.Mount("/es", g.es),
+		agentapi.New(agentapi.Options{Roster: g.directory, Logger: g.log}),
+		relay.NewReceiver(relay.ReceiverOptions{Appender: g.intake, Stamper: g.stamper, Logger: g.log, Registerer: g.reg}),
+		admin.New(admin.Options{Tenants: g.directory, Tokens: g.tokens, Logger: g.log}),
+		console.New(console.Options{
+			Directory: g.directory, Searcher: g.logs, Rates: g.intake.now, Onboarding: g.loop.Stages,
+			Notices: g.windows.notices, Version: version, Logger: g.log,
+		}),
+	)
+	return nil
+}
+
+// handler is the HTTP listener's; esHandler the Elasticsearch listener's.
+func (g *gateway) handler() http.Handler   { return g.access.Guard(g.apis) }
+func (g *gateway) esHandler() http.Handler { return g.access.GuardFlat(g.es) }
+
+// routes lists every way in over HTTP.
+func (g *gateway) routes() []httpx.Route { return g.apis.Routes() }
+
+// Run keeps the directory, the windows and the stores in line until ctx ends.
+func (g *gateway) Run(ctx context.Context) error {
+	// A tenant that went while nobody looked has a window that must go, too.
+	known, err := g.windows.Known()
+	if err != nil {
+		return fmt.Errorf("list windows: %w", err)
+	}
+	for _, id := range append(known, g.directory.Known()...) {
+		g.loop.Add(id)
+	}
+	return runAll(ctx,
+		g.directory.Run,
+		g.loop.Run,
+		g.windows.Run,
+		g.intake.Run,
+		g.removeEnded,
+		g.markStages,
+	)
+}
+
+// Close closes the stores, in the reverse order of their opening.
+func (g *gateway) Close() error {
+	var errs []error
+	for i := len(g.closers) - 1; i >= 0; i-- {
+		errs = append(errs, g.closers[i]())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,127 @@
+package main
+
+const (
+	everySeries = "%7B__name__%3D~%22.%2B%22%7D" // {__name__=~".+"}
+	everyDoc    = `{"query":{"match_all":{}},"size":100,"aggs":{"n":{"terms":{"field":"namespace"}}}}`
+	everyBody   = `{"ignore_unavailable":true,"index":"logs-east-NAME-s3cr3t","search_type":"query_then_fetch"}` + "\n" +
+		`{"size":50,"query":{"bool":{"filter":{"query_string":{"query":"*"}}}},"aggs":{"1":{"terms":{"field":"namespace"}}}}` + "\n" +
+		`{"index":"*"}` + "\n" + `{"size":50}` + "\n"
+	plant = `{"create":{"_index":"logs-east-NAME-s3cr3t"}}` + "\n" +
+		`{"message":"planted","namespace":"NAME-s3cr3t","kubernetes":{"namespace_name":"NAME-s3cr3t"},"tenant":"NAME"}` + "\n"
+)
+
+func get(target string) probe { return probe{method: "GET", target: target} }
+
+func send(method, target, contentType, body string) probe {
+	return probe{method: method, target: target, body: body, contentType: contentType}
+}
+
+func post(target, body string) probe { return send("POST", target, "application/json", body) }
+
+// form has one value in the URL and another one in the body.
+func form(target, body string) probe {
+	return send("POST", target, "application/x-www-form-urlencoded", body)
+}
+
+// both is a search, by GET and by POST with a body.
+func both(target, body string) []probe { return []probe{get(target), post(target, body)} }
+
+// probes has a row for every route of the gateway, by its String. Each request
+// is sent with every method of the route, as it is, below /t/NAME, and with
+// X-Scope-OrgID: NAME.
+var probes = map[string][]probe{
+	"GET,HEAD /metrics":   {get("/metrics")},
+	"GET,HEAD /-/healthy": {get("/-/healthy")},
+	"GET,HEAD /-/ready":   {get("/-/ready")},
+
+	"GET,POST,OPTIONS /api/v1/query": {
+		get("/api/v1/query?query=" + everySeries),
+		get("/api/v1/query?query=s3cr3t_requests_total"),
+		get("/api/v1/query?query=absent(s3cr3t_requests_total%7Bnamespace%3D%22NAME-s3cr3t%22%7D)"),
+		get("/api/v1/query?query=topk(scalar(s3cr3t_requests_total),%7B__name__%3D~%22.%2B%22%7D)&stats=all"),
+		form("/api/v1/query?query=1", "query="+everySeries),
+		form("/api/v1/query?tenant=NAME", "query="+everySeries+"&extra_label=tenant%3DNAME"),
+	},
+	"GET,POST,OPTIONS /api/v1/query_range": {
+		get("/api/v1/query_range?query=count(" + everySeries + ")by(namespace)&start=0&end=99999999999&step=86400000"),
+		form("/api/v1/query_range", "query="+everySeries+"&start=1&end=2&step=1"),
+	},
+	"GET,POST,OPTIONS /api/v1/query_exemplars": {get("/api/v1/query_exemplars?query=s3cr3t_requests_total&start=0&end=99999999999")},
+	"GET,POST,OPTIONS /api/v1/format_query":    {get("/api/v1/format_query?query=up")},
+	"GET,POST,OPTIONS /api/v1/parse_query":     {get("/api/v1/parse_query?query=up")},
+	"GET,POST,OPTIONS /api/v1/labels":          {get("/api/v1/labels"), get("/api/v1/labels?match[]=" + everySeries)},
+	"GET,POST,OPTIONS /api/v1/series": {
+		get("/api/v1/series?match[]=" + everySeries), get("/api/v1/series"),
+		form("/api/v1/series?match[]=up", "match[]="+everySeries),
+	},
+	"GET,OPTIONS /api/v1/label/{name}/values": {
+		get("/api/v1/label/namespace/values"), get("/api/v1/label/__name__/values"), get("/api/v1/label/U__namespace/values"),
+	},
+	"GET,OPTIONS /api/v1/status/buildinfo": {get("/api/v1/status/buildinfo")},
+	"GET,OPTIONS /api/v1/rules":            {get("/api/v1/rules")},
+	"GET,OPTIONS /api/v1/alerts":           {get("/api/v1/alerts")},
+	"POST,OPTIONS /api/v1/read":            {send("POST", "/api/v1/read", "application/x-protobuf", "NAME")},
+	"GET,OPTIONS /api/v1/metadata":         {get("/api/v1/metadata"), get("/api/v1/metadata?metric=s3cr3t_requests_total")},
+	"GET,OPTIONS /federate":                {get("/federate?match[]=" + everySeries), get("/federate"), get("/federate?match[]=")},
+	"POST /api/v1/write":                   {send("POST", "/api/v1/write", "application/x-protobuf", "NAME")},
+
+	"GET,HEAD /es/":                        {get("/es/")},
+	"GET,HEAD /es/_nodes":                  {get("/es/_nodes")},
+	"GET,HEAD /es/_nodes/{nodes}":          {get("/es/_nodes/NAME")},
+	"GET,HEAD /es/_nodes/http":             {get("/es/_nodes/http")},
+	"GET,HEAD /es/_nodes/{nodes}/http":     {get("/es/_nodes/_all/http")},
+	"GET,HEAD /es/_cluster/health":         {get("/es/_cluster/health")},
+	"GET,HEAD /es/_cluster/health/{index}": {get("/es/_cluster/health/logs-east-NAME-s3cr3t")},
+	"GET,HEAD /es/_license":                {get("/es/_license")},
+	"GET,HEAD /es/_xpack":                  {get("/es/_xpack")},
+	"GET,HEAD /es/_cat/health":             {get("/es/_cat/health?h=status")},
+	"GET,HEAD /es/_cat/indices":            {get("/es/_cat/indices"), get("/es/_cat/indices?format=json")},
+	"GET,HEAD /es/_cat/indices/{index}":    {get("/es/_cat/indices/logs-east-NAME-s3cr3t"), get("/es/_cat/indices/logs-*")},
+	"GET,HEAD /es/_resolve/index/{index}":  {get("/es/_resolve/index/*"), get("/es/_resolve/index/logs-east-NAME-s3cr3t")},
+	"GET,POST,HEAD /es/_search":            append(both("/es/_search", everyDoc), get("/es/_search?q=s3cr3t"), post("/es/_search", `{"query":{"query_string":{"query":"namespace:NAME-s3cr3t OR *"}}}`), post("/es/_search", `{"query":{"ids":{"values":["doc-1"]}}}`)),
+	"GET,POST,HEAD /es/{index}/_search": append(both("/es/logs-east-NAME-s3cr3t/_search", everyDoc), get("/es/*/_search"), get("/es/_all/_search"),
+		get("/es/logs-*,logs-east-NAME-s3cr3t/_search?ignore_unavailable=true"), get("/es/*NAME*/_search"), get("/es/%2Alogs-east-NAME-s3cr3t/_search"), get("/es/..%2Flogs-east-NAME-s3cr3t/_search")),
+	"GET,POST,HEAD /es/_msearch":            {send("POST", "/es/_msearch", "application/x-ndjson", everyBody)},
+	"GET,POST,HEAD /es/{index}/_msearch":    {send("POST", "/es/logs-east-NAME-s3cr3t/_msearch", "application/x-ndjson", "{}\n{}\n")},
+	"GET,POST,HEAD /es/_count":              both("/es/_count", `{"query":{"match_all":{}}}`),
+	"GET,POST,HEAD /es/{index}/_count":      both("/es/logs-east-NAME-s3cr3t/_count", `{}`),
+	"GET,POST,HEAD /es/_field_caps":         {get("/es/_field_caps?fields=*"), post("/es/_field_caps", `{"fields":"*"}`)},
+	"GET,POST,HEAD /es/{index}/_field_caps": {get("/es/logs-east-NAME-s3cr3t/_field_caps?fields=*"), get("/es/*/_field_caps?fields=s3cr3t_field")},
+	"GET,HEAD /es/_mapping":                 {get("/es/_mapping")},
+	"GET,HEAD /es/{index}/_mapping":         {get("/es/logs-east-NAME-s3cr3t/_mapping"), get("/es/*/_mapping")},
+	"GET,HEAD /es/{index}/_mapping/{type}":  {get("/es/logs-east-NAME-s3cr3t/_mapping/_doc")},
+	"GET,HEAD /es/_settings":                {get("/es/_settings")},
+	"GET,HEAD /es/{index}/_settings":        {get("/es/logs-east-NAME-s3cr3t/_settings")},
+	"GET,HEAD /es/_alias":                   {get("/es/_alias")},
+	"GET,HEAD /es/{index}/_alias":           {get("/es/logs-east-NAME-s3cr3t/_alias")},
+	"GET,HEAD /es/_aliases":                 {get("/es/_aliases")},
+	"GET,POST,DELETE,HEAD /es/_search/scroll": {
+		post("/es/_search/scroll", `{"scroll":"1m","scroll_id":"NAME"}`),
+	},
+	"GET,POST,DELETE,HEAD /es/_search/scroll/{scroll}": {get("/es/_search/scroll/NAME")},
+	"POST /es/{index}/_pit":                            {post("/es/logs-east-NAME-s3cr3t/_pit?keep_alive=1m", "")},
+	"DELETE /es/_pit":                                  {send("DELETE", "/es/_pit", "application/json", `{"id":"NAME"}`)},
+	"GET,HEAD /es/{index}":                             {get("/es/logs-east-NAME-s3cr3t"), get("/es/*")},
+	"GET,HEAD /es/{index}/_doc/{id}":                   {get("/es/logs-east-NAME-s3cr3t/_doc/doc-1")},
+	"GET,HEAD /es/{index}/_source/{id}":                {get("/es/logs-east-NAME-s3cr3t/_source/doc-1")},
+	"GET,POST,HEAD /es/_mget":                          {post("/es/_mget", `{"docs":[{"_index":"logs-east-NAME-s3cr3t","_id":"doc-1"}]}`)},
+	"GET,POST,HEAD /es/{index}/_mget":                  {post("/es/logs-east-NAME-s3cr3t/_mget", `{"ids":["doc-1"]}`)},
+	"POST,PUT /es/_bulk":                               {send("POST", "/es/_bulk", "application/x-ndjson", plant)},
+	"POST,PUT /es/{index}/_bulk":                       {send("POST", "/es/logs-east-NAME-s3cr3t/_bulk", "application/x-ndjson", `{"create":{}}`+"\n"+`{"message":"planted"}`+"\n")},
+
+	"PUT /agent/v1/namespaces":          {send("PUT", "/agent/v1/namespaces", "application/json", `{"version":1,"claims":[]}`)},
+	"POST /agent/v1/namespaces/changes": {post("/agent/v1/namespaces/changes", `{"version":1}`)},
+	"POST /agent/v1/logs":               {send("POST", "/agent/v1/logs", "application/octet-stream", "NAME")},
+
+	"GET /admin/v1/tenants":                     {get("/admin/v1/tenants")},
+	"GET /admin/v1/tenants/{tenant}":            {get("/admin/v1/tenants/NAME")},
+	"PUT /admin/v1/tenants/{tenant}":            {send("PUT", "/admin/v1/tenants/NAME", "application/json", `{"groups":["mine"]}`)},
+	"DELETE /admin/v1/tenants/{tenant}":         {send("DELETE", "/admin/v1/tenants/NAME", "", "")},
+	"GET /admin/v1/tenants/{tenant}/namespaces": {get("/admin/v1/tenants/NAME/namespaces")},
+	"PUT /admin/v1/tenants/{tenant}/namespaces": {send("PUT", "/admin/v1/tenants/NAME/namespaces", "application/json", `{"namespaces":[]}`)},
+	"GET /admin/v1/tokens":                      {get("/admin/v1/tokens")},
+	"POST /admin/v1/tokens":                     {post("/admin/v1/tokens", `{"kind":"tenant","tenant":"NAME"}`)},
+	"DELETE /admin/v1/tokens/{id}":              {send("DELETE", "/admin/v1/tokens/NAME", "", "")},
+	"GET,HEAD /{$}":                             {get("/")},
+	"GET,HEAD /assets/{hash}/{name}":            {get("/assets/x/NAME"), get("/assets/x/..%2FNAME")},
+}

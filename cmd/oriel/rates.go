@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/oriel-project/oriel/console"
+	"github.com/oriel-project/oriel/logging"
+	"github.com/oriel-project/oriel/metrics/tsdb"
+	"github.com/oriel-project/oriel/tenant"
+)
+
+const (
+	ratesEvery  = 2 * time.Second
+	ratesWindow = 5 // looks, over which a rate is taken
+)
+
+// rates knows what each tenant sends in per second.
+type rates struct {
+	next   logging.Appender
+	series *tsdb.Store
+
+	mu      sync.Mutex // guards what follows
+	records map[tenant.ID]uint64
+	looks   []look // oldest first
+}
+
+type look struct {
+	at               time.Time
+	samples, records map[tenant.ID]uint64
+}
+
+func newRates(next logging.Appender, series *tsdb.Store) *rates {
+	return &rates{next: next, series: series, records: map[tenant.ID]uint64{}}
+}
+
+// Append implements logging.Appender: it counts what was stored.
+func (r *rates) Append(ctx context.Context, w tenant.Write, b logging.Batch) ([]logging.ItemResult, error) {
+	results, err := r.next.Append(ctx, w, b)
+	if err == nil {
+		r.mu.Lock()
+		for i, res := range results {
+			if res.Status == logging.Stored {
+				r.records[b.Records[i].Tenant]++
+			}
+		}
+		r.mu.Unlock()
+	}
+	return results, err
+}
+
+// Run looks again and again until ctx ends.
+func (r *rates) Run(ctx context.Context) error {
+	tick := time.NewTicker(ratesEvery)
+	defer tick.Stop()
+	for {
+		r.look(time.Now())
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (r *rates) look(now time.Time) {
+	l := look{at: now, samples: map[tenant.ID]uint64{}, records: map[tenant.ID]uint64{}}
+	for id, s := range r.series.Stats() {
+		l.samples[id] = s.Samples
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, n := range r.records {
+		l.records[id] = n
+	}
+	r.looks = append(r.looks, l)
+	if len(r.looks) > ratesWindow {
+		r.looks = r.looks[1:]
+	}
+}
+
+// now gives the rates over the last looks.
+func (r *rates) now() map[tenant.ID]console.Rate {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := map[tenant.ID]console.Rate{}
+	if len(r.looks) < 2 {
+		return out
+	}
+	first, last := r.looks[0], r.looks[len(r.looks)-1]
+	seconds := last.at.Sub(first.at).Seconds()
+	for id, n := range last.samples {
+		v := out[id]
+		v.Samples = perSecond(first.samples[id], n, seconds)
+		out[id] = v
+	}
+	for id, n := range last.records {
+		v := out[id]
+		v.Records = perSecond(first.records[id], n, seconds)
+		out[id] = v
+	}
+	return out
+}
+
+func perSecond(from, to uint64, seconds float64) float64 {
+	if to < from || seconds <= 0 {
+		return 0 // the database was removed and made anew in between
+	}
+	return float64(to-from) / seconds
+}

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/oriel-project/oriel/logging"
+	"github.com/oriel-project/oriel/tenant"
+	"github.com/oriel-project/oriel/tenant/registry"
+)
+
+// runAll runs everything until ctx ends or one fails, which ends the others.
+func runAll(ctx context.Context, fs ...func(context.Context) error) error {
+	group, inner := errgroup.WithContext(ctx)
+	for _, f := range fs {
+		group.Go(func() error { return ended(inner, f(inner)) })
+	}
+	return group.Wait()
+}
+
+// onDirectoryEvent turns what happened in the directory into log lines, and
+// into work for the stores.
+func (g *gateway) onDirectoryEvent(e registry.Event) {
+	level := slog.LevelInfo
+	if e.Kind == registry.Refused || e.Kind == registry.Failed || e.Kind == registry.TornTail {
+		level = slog.LevelWarn
+	}
+	g.log.Log(context.Background(), level, "directory: "+string(e.Kind), "tenant", string(e.Tenant),
+		"cluster", e.Life.Cluster, "namespace", e.Life.Namespace, "reason", e.Reason, "bytes", e.Bytes)
+	if e.Kind == registry.Purge || e.Kind == registry.Expired {
+		g.ended.add(e)
+	}
+}
+
+// endedLives holds lives whose telemetry is to be removed, however many there
+// are: what the directory has forgotten is not told again.
+type endedLives struct {
+	mu    sync.Mutex // guards lives
+	lives []registry.Event
+	wake  chan struct{}
+}
+
+func (q *endedLives) add(e registry.Event) {
+	q.mu.Lock()
+	q.lives = append(q.lives, e)
+	q.mu.Unlock()
+	select {
+	case q.wake <- struct{}{}:
+	default: // it will look anyway
+	}
+}
+
+func (q *endedLives) take() []registry.Event {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	lives := q.lives
+	q.lives = nil
+	return lives
+}
+
+const removeRetry = 30 * time.Second
+
+// removeEnded removes the telemetry of lives whose time is over. What fails is
+// tried again.
+func (g *gateway) removeEnded(ctx context.Context) error {
+	for {
+		for _, e := range g.ended.take() {
+			l := e.Life
+			err := errors.Join(
+				g.logs.Purge(ctx, e.Tenant, l.Cluster, l.Namespace, l.From, l.To),
+				g.series.Purge(ctx, e.Tenant, l.Cluster, l.Namespace, l.From, l.To))
+			if err != nil && ctx.Err() == nil {
+				g.log.Error("remove the telemetry of an ended namespace; it will be tried again", "tenant", string(e.Tenant), "namespace", l.Namespace, "error", err)
+				time.AfterFunc(removeRetry, func() { g.ended.add(e) })
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-g.ended.wake:
+		}
+	}
+}
+
+// markStages looks for the first series and the first record of tenants that
+// have none yet.
+func (g *gateway) markStages(ctx context.Context) error {
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		stats := g.series.Stats()
+		for t := range g.directory.All() {
+			done, _ := g.loop.Stages(t.ID)
+			if _, ok := done["metrics"]; !ok && stats[t.ID].Samples > 0 {
+				g.loop.Mark(t.ID, "metrics")
+			}
+			if _, ok := done["logs"]; !ok && g.hasLogs(ctx, t.ID) {
+				g.loop.Mark(t.ID, "logs")
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (g *gateway) hasLogs(ctx context.Context, id tenant.ID) bool {
+	v, err := g.logs.Snapshot(ctx, g.access.TenantRead(id))
+	if err != nil {
+		return false
+	}
+	defer v.Close()
+	res, err := v.Search(ctx, logging.Query{Limit: 1, TotalMax: -1})
+	return err == nil && len(res.Hits) > 0
+}
+
+// logRetention and its siblings give what a tenant's namespaces ask for, the
+// most generous where they differ, within the operator's bounds.
+func (g *gateway) logRetention(id tenant.ID) time.Duration {
+	return asked(g, id, time.Duration(g.cfg.Logs.Retention), time.Duration(g.cfg.Logs.RetentionMax),
+		func(n tenant.Namespace) time.Duration { return n.Retention.Logs })
+}
+
+func (g *gateway) seriesRetention(id tenant.ID) time.Duration {
+	return asked(g, id, time.Duration(g.cfg.Metrics.Retention), time.Duration(g.cfg.Metrics.RetentionMax),
+		func(n tenant.Namespace) time.Duration { return n.Retention.Metrics })
+}
+
+func (g *gateway) seriesMax(id tenant.ID) int {
+	if id.Reserved() {
+		return 0
+	}
+	return asked(g, id, g.cfg.Limits.Series, g.cfg.Limits.SeriesMax,
+		func(n tenant.Namespace) int { return n.Limits.SeriesMax })
+}
+
+func (g *gateway) logBytesPerSecond(id tenant.ID) int64 {
+	return asked(g, id, int64(g.cfg.Limits.Logs), int64(g.cfg.Limits.LogsMax),
+		func(n tenant.Namespace) int64 { return n.Limits.LogBytesPerSecond })
+}
+
+// unassignedKept is how long nobody's telemetry is kept for the operator.
+const unassignedKept = 24 * time.Hour
+
+func asked[T int | int64 | time.Duration](g *gateway, id tenant.ID, def, bound T, of func(tenant.Namespace) T) T {
+	if d, ok := any(&def).(*time.Duration); ok && id == tenant.Unassigned {
+		*d = unassignedKept
+		return def
+	}
+	t, ok := g.directory.Lookup(id)
+	if !ok {
+		return def
+	}
+	var most T
+	for _, n := range t.Namespaces {
+		most = max(most, of(n))
+	}
+	if most == 0 {
+		return def
+	}
+	return min(most, bound)
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/oriel-project/oriel/config"
+	"github.com/oriel-project/oriel/dashboards"
+	"github.com/oriel-project/oriel/dashboards/grafana"
+	"github.com/oriel-project/oriel/tenant"
+)
+
+// windows keeps the tenants' windows in Grafana, or in files for it.
+type windows struct {
+	*dashboards.Reconciler
+	grafana *grafana.Client // nil: files
+	log     *slog.Logger
+	notices []string // what every caller of the page should know
+}
+
+func newWindows(g *gateway, httpURL string) (*windows, error) {
+	w := &windows{log: g.log}
+	o := dashboards.Options{
+		Directory: g.directory, Tokens: g.tokens, Dir: g.dir.Path(dirGrafana),
+		GatewayURL: httpURL, PageURL: httpURL,
+		Metrics:        g.metricNames,
+		ScrapeInterval: time.Duration(g.cfg.Scrape.Interval),
+		Registerer:     g.reg,
+		OnEvent: func(e dashboards.Event) {
+			level := slog.LevelDebug
+			if e.Reason != "" {
+				level = slog.LevelWarn
+			}
+			g.log.Log(context.Background(), level, "window: "+string(e.Op), "tenant", string(e.Tenant), "object", e.Object, "name", e.Name, "reason", e.Reason)
+		},
+	}
+	c := g.cfg.Grafana
+	if c.URL == "" {
+		files, err := dashboards.NewFiles(dashboards.FilesOptions{Dir: g.dir.Path(dirGrafana)})
+		if err != nil {
+			return nil, err
+		}
+		o.Target, o.Isolation = files, dashboards.ByFiles
+		w.notices = append(w.notices, dashboards.HonestSentence)
+		g.log.Info("no grafana.url: windows are written as files for Grafana's provisioning", "folder", g.dir.Path(dirGrafana), "note", dashboards.HonestSentence)
+	} else {
+		gc := grafana.Options{URL: c.URL, Isolation: dashboards.Isolation(c.Isolation), Registerer: g.reg}
+		var err error
+		if c.TokenFile != "" {
+			gc.Token, err = config.ReadSecret("grafana.token_file", c.TokenFile)
+		} else {
+			gc.User = c.User
+			gc.Password, err = config.ReadSecret("grafana.password_file", c.PasswordFile)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if w.grafana, err = grafana.New(gc); err != nil {
+			return nil, err
+		}
+		o.Target, o.Isolation = w.grafana, gc.Isolation
+		if gc.Isolation != dashboards.ByOrg {
+			w.notices = append(w.notices, dashboards.HonestSentence)
+			g.log.Warn(dashboards.HonestSentence)
+		}
+	}
+	var err error
+	w.Reconciler, err = dashboards.New(o)
+	return w, err
+}
+
+// metricNames gives the names of the metrics that a tenant has, for the choice
+// of its panels.
+func (g *gateway) metricNames(ctx context.Context, id tenant.ID) []string {
+	q, err := g.series.Queryable(g.access.TenantRead(id)).Querier(time.Now().Add(-time.Hour).UnixMilli(), time.Now().UnixMilli())
+	if err != nil {
+		return nil
+	}
+	defer q.Close()
+	names, _, err := q.LabelValues(ctx, "__name__", nil)
+	if err != nil {
+		return nil
+	}
+	return names
+}
+
+// Run says at the start, and whenever that changes, whether Grafana is as it
+// must be.
+func (w *windows) Run(ctx context.Context) error {
+	if w.grafana == nil {
+		<-ctx.Done()
+		return nil
+	}
+	last := "unknown"
+	for {
+		version, err := w.grafana.Check(ctx)
+		now := "well"
+		if err != nil {
+			now = err.Error()
+		}
+		if now != last && ctx.Err() == nil {
+			if err != nil {
+				w.log.Warn("Grafana is not as it must be, windows wait for it", "error", err)
+			} else {
+				w.log.Info("Grafana is there", "version", version)
+			}
+			last = now
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(30 * time.Second):
+		}
+	}
+}
