@@ -11,6 +11,7 @@
 package esapi
 
 import (
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -149,9 +150,16 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		out = textError(http.StatusBadRequest, "no handler found for uri ["+clip(r.URL.RequestURI())+"] and method ["+clip(r.Method)+"]", false)
 		a.refused.WithLabelValues("no_handler").Inc()
 	}
+	if out.status >= http.StatusBadRequest && r.Body != nil {
+		// Shippers that are answered while they still send see a broken connection
+		// instead of the answer, and send again. What is beyond this is cut off.
+		_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, drainBytesMax))
+	}
 	a.requests.WithLabelValues(name, strconv.Itoa(c.finish(out))).Inc()
 	a.seconds.WithLabelValues(name).Observe(time.Since(begin).Seconds())
 }
+
+const drainBytesMax = 8 << 20
 
 func clip(s string) string {
 	const most = 500
