@@ -100,12 +100,15 @@ func (g *global) agent(ctx context.Context, cfg *config.Config, f agentFlags) er
 	if err := tokens.AdminToken(dir.Path(adminToken)); err != nil {
 		return err
 	}
-	roster := &decided{}
+	roster := &decisions{}
 	guard := access.New(access.Options{
 		Directory: roster, Tokens: tokens, Local: localCluster(cfg), Logger: logger, Registerer: reg,
 		Anonymous: cfg.Auth.Anonymous == config.AnonymousOperator,
 	})
-	up, err := newUplink(cfg, dir, reg, logger)
+	var e *edge
+	up, err := newUplink(cfg, dir, reg, logger, func(namespace string) bool {
+		return e != nil && e.watcher != nil && e.watcher.Claims(namespace) && !roster.decided(namespace)
+	})
 	if err != nil {
 		return err
 	}
@@ -114,7 +117,7 @@ func (g *global) agent(ctx context.Context, cfg *config.Config, f agentFlags) er
 	if err != nil {
 		return err
 	}
-	e, err := newEdge(edgeOptions{
+	e, err = newEdge(edgeOptions{
 		cfg: cfg, log: logger, reg: reg, access: guard, roster: up.roster,
 		owned: func(namespace string) (tenant.ID, bool) {
 			return roster.Owner(cfg.Cluster.Name, namespace, time.Now())
@@ -139,16 +142,20 @@ func (g *global) agent(ctx context.Context, cfg *config.Config, f agentFlags) er
 
 // uplink is the way to central.
 type uplink struct {
-	roster           tenant.Roster
-	samples          *remote.Sender
-	records          *relay.Sender
-	sampleQ, recordQ *queue.Queue
+	roster  tenant.Roster
+	samples *remote.Sender
+	records *relay.Sender
+	queues  []*queue.Queue
 }
 
-// Each queue's bound: what an agent may hold while central is away.
-const queueBytesMax = 8 << 30
+// What an agent may hold while central is away, and of records that wait for
+// central's decision on their namespace while others go on.
+const (
+	queueBytesMax = 8 << 30
+	heldBytesMax  = 1 << 30
+)
 
-func newUplink(cfg *config.Config, dir *datadir.Dir, reg *prometheus.Registry, logger *slog.Logger) (u *uplink, err error) {
+func newUplink(cfg *config.Config, dir *datadir.Dir, reg *prometheus.Registry, logger *slog.Logger, undecided func(namespace string) bool) (u *uplink, err error) {
 	c := cfg.Agent.Central
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	if c.CAFile != "" {
@@ -171,35 +178,45 @@ func newUplink(cfg *config.Config, dir *datadir.Dir, reg *prometheus.Registry, l
 		Help: "Items of an agent's queue that central never got, by queue and reason.",
 	}, []string{"queue", "reason"})
 	reg.MustRegister(dropped)
-	openQueue := func(name string) (*queue.Queue, error) {
-		return queue.Open(dir.Path(dirQueue, name), queue.Options{
-			BytesMax: queueBytesMax,
-			OnEvent: func(e queue.Event) {
-				dropped.WithLabelValues(name, e.Kind.String()).Add(float64(e.Items))
-				logger.Warn("queue to central", "queue", name, "event", e.Kind.String(), "items", e.Items, "bytes", e.Bytes)
-			},
-		})
-	}
 	u = &uplink{roster: &agentapi.Client{URL: base, Token: token, HTTP: hc}}
 	defer func() {
 		if err != nil {
 			u.close()
 		}
 	}()
-	if u.sampleQ, err = openQueue("metrics"); err != nil {
+	openQueue := func(name string, bytesMax int64) (*queue.Queue, error) {
+		q, err := queue.Open(dir.Path(dirQueue, name), queue.Options{
+			BytesMax: bytesMax,
+			OnEvent: func(e queue.Event) {
+				dropped.WithLabelValues(name, e.Kind.String()).Add(float64(e.Items))
+				logger.Warn("queue to central", "queue", name, "event", e.Kind.String(), "reason", e.Reason, "items", e.Items, "bytes", e.Bytes)
+			},
+		})
+		if err == nil {
+			u.queues = append(u.queues, q)
+		}
+		return q, err
+	}
+	samples, err := openQueue("metrics", queueBytesMax)
+	if err != nil {
 		return nil, err
 	}
-	if u.recordQ, err = openQueue("logs"); err != nil {
+	records, err := openQueue("logs", queueBytesMax)
+	if err != nil {
+		return nil, err
+	}
+	held, err := openQueue("logs-held", heldBytesMax)
+	if err != nil {
 		return nil, err
 	}
 	u.samples, err = remote.NewSender(remote.SenderOptions{
-		Queue: u.sampleQ, URL: base + "/api/v1/write", Token: token, Client: hc, Logger: logger, Registerer: reg,
+		Queue: samples, URL: base + "/api/v1/write", Token: token, Client: hc, Logger: logger, Registerer: reg,
 	})
 	if err != nil {
 		return nil, err
 	}
 	u.records, err = relay.NewSender(relay.SenderOptions{
-		Queue: u.recordQ, URL: base, Token: token, Client: hc, Logger: logger, Registerer: reg,
+		Queue: records, Held: held, URL: base, Token: token, Client: hc, Undecided: undecided, Logger: logger, Registerer: reg,
 	})
 	return u, err
 }
@@ -208,30 +225,26 @@ func newUplink(cfg *config.Config, dir *datadir.Dir, reg *prometheus.Registry, l
 func (u *uplink) Run(ctx context.Context) error { return runAll(ctx, u.samples.Run, u.records.Run) }
 
 func (u *uplink) close() {
-	for _, q := range []*queue.Queue{u.sampleQ, u.recordQ} {
-		if q != nil {
-			q.Close()
-		}
+	for _, q := range u.queues {
+		q.Close()
 	}
 }
 
-// decided is what an agent knows of owners: central's last decisions. Central
+// decisions are what an agent knows of owners: central's last decisions. Central
 // decides again for everything that it gets.
-type decided struct {
+type decisions struct {
 	answered atomic.Bool
 
-	mu sync.RWMutex // guards by
-	by map[string]tenant.ID
+	mu sync.RWMutex         // guards by
+	by map[string]tenant.ID // "" where refused
 }
 
-var _ tenant.Directory = (*decided)(nil)
+var _ tenant.Directory = (*decisions)(nil)
 
-func (d *decided) set(ds []tenant.Decision) {
+func (d *decisions) set(ds []tenant.Decision) {
 	by := make(map[string]tenant.ID, len(ds))
 	for _, dec := range ds {
-		if dec.Tenant != "" {
-			by[dec.Namespace] = dec.Tenant
-		}
+		by[dec.Namespace] = dec.Tenant
 	}
 	d.mu.Lock()
 	d.by = by
@@ -240,7 +253,7 @@ func (d *decided) set(ds []tenant.Decision) {
 }
 
 // notReady: an agent is ready once central has answered its first roster.
-func (d *decided) notReady() string {
+func (d *decisions) notReady() string {
 	if d.answered.Load() {
 		return ""
 	}
@@ -248,18 +261,26 @@ func (d *decided) notReady() string {
 }
 
 // Owner implements tenant.Directory.
-func (d *decided) Owner(_, namespace string, _ time.Time) (tenant.ID, bool) {
+func (d *decisions) Owner(_, namespace string, _ time.Time) (tenant.ID, bool) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	id, ok := d.by[namespace]
-	return id, ok
+	id := d.by[namespace]
+	return id, id != ""
+}
+
+// decided reports whether central has said anything of the namespace.
+func (d *decisions) decided(namespace string) bool {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	_, ok := d.by[namespace]
+	return ok
 }
 
 // Lookup implements tenant.Directory: an agent serves no tenant.
-func (d *decided) Lookup(tenant.ID) (tenant.Tenant, bool) { return tenant.Tenant{}, false }
+func (d *decisions) Lookup(tenant.ID) (tenant.Tenant, bool) { return tenant.Tenant{}, false }
 
 // All implements tenant.Directory.
-func (d *decided) All() iter.Seq[tenant.Tenant] { return func(func(tenant.Tenant) bool) {} }
+func (d *decisions) All() iter.Seq[tenant.Tenant] { return func(func(tenant.Tenant) bool) {} }
 
 // Sealed implements tenant.Directory.
-func (d *decided) Sealed(tenant.ID) []tenant.Life { return nil }
+func (d *decisions) Sealed(tenant.ID) []tenant.Life { return nil }

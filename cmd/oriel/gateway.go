@@ -241,7 +241,7 @@ func (g *gateway) newAPIs() error {
 	}
 	g.es = esapi.New(esapi.Options{
 		Searcher: g.logs,
-		Bulk:     bulk.New(bulk.Options{Appender: g.intake, Stamper: g.stamper, Registerer: g.reg}),
+		Bulk:     bulk.New(bulk.Options{Appender: g.intake, Stamper: g.stamper, Logger: g.log, Registerer: g.reg}),
 		Version:  g.cfg.ES.Version, PublishAddress: g.cfg.ES.PublishAddress,
 		Logger: g.log, Registerer: g.reg,
 	})

@@ -223,6 +223,13 @@ func (w *Watcher) matters(before, after any) bool {
 	return false
 }
 
+// Claims reports whether a namespace of that name carries the tenant annotation,
+// as far as is known here: whatever central has made of it.
+func (w *Watcher) Claims(namespace string) bool {
+	ns, err := w.lister.Get(namespace)
+	return err == nil && ns.Annotations[w.o.Prefix+tenant.AnnotationTenant] != ""
+}
+
 func (w *Watcher) touch() {
 	select {
 	case w.dirty <- struct{}{}:

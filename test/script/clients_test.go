@@ -201,10 +201,11 @@ func TestBrowser(t *testing.T) {
 	p := newProgram(t, "--demo")
 	p.start()
 	if err := poll(30*time.Second, func() error {
-		if out := p.get("/t/shop/api/v1/query?query=count_over_time(up[1m])>=4"); !strings.Contains(out, `"value"`) {
-			return fmt.Errorf("not enough samples yet: %s", out)
+		out, _, err := request("GET", p.http+"/t/shop/api/v1/query?query=count_over_time(up[1m])>=4", "", "", nil)
+		if err == nil && !strings.Contains(out, `"value"`) {
+			err = fmt.Errorf("not enough samples yet: %s", out)
 		}
-		return nil
+		return err
 	}); err != nil {
 		t.Fatal(err)
 	}
