@@ -239,12 +239,14 @@ func (g *gateway) newAPIs() error {
 	if err != nil {
 		return err
 	}
-	g.es = esapi.New(esapi.Options{
+	es := esapi.New(esapi.Options{
 		Searcher: g.logs,
 		Bulk:     bulk.New(bulk.Options{Appender: g.intake, Stamper: g.stamper, Logger: g.log, Registerer: g.reg}),
 		Version:  g.cfg.ES.Version, PublishAddress: g.cfg.ES.PublishAddress,
 		Logger: g.log, Registerer: g.reg,
 	})
+	g.es = es
+	g.closers = append(g.closers, es.Close) // before the store: it holds views
 	g.apis = httpx.Join(
 		systemAPI(g.reg, func() string { return "" }),
 		prom, write,

@@ -106,6 +106,10 @@ var probes = map[string][]probe{
 	"GET,HEAD /es/{index}/_source/{id}":                {get("/es/logs-east-NAME-s3cr3t/_source/doc-1")},
 	"GET,POST,HEAD /es/_mget":                          {post("/es/_mget", `{"docs":[{"_index":"logs-east-NAME-s3cr3t","_id":"doc-1"}]}`)},
 	"GET,POST,HEAD /es/{index}/_mget":                  {post("/es/logs-east-NAME-s3cr3t/_mget", `{"ids":["doc-1"]}`)},
+	"GET,POST,HEAD /es/_refresh":                       {get("/es/_refresh")},
+	"GET,POST,HEAD /es/{index}/_refresh":               {get("/es/logs-east-NAME-s3cr3t/_refresh")},
+	"GET,POST,HEAD /es/_flush":                         {get("/es/_flush")},
+	"GET,POST,HEAD /es/{index}/_flush":                 {get("/es/logs-east-NAME-s3cr3t/_flush")},
 	"POST,PUT /es/_bulk":                               {send("POST", "/es/_bulk", "application/x-ndjson", plant)},
 	"POST,PUT /es/{index}/_bulk":                       {send("POST", "/es/logs-east-NAME-s3cr3t/_bulk", "application/x-ndjson", `{"create":{}}`+"\n"+`{"message":"planted"}`+"\n")},
 
