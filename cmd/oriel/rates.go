@@ -50,6 +50,13 @@ func (r *rates) Append(ctx context.Context, w tenant.Write, b logging.Batch) ([]
 	return results, err
 }
 
+// stored reports whether a record of the tenant was stored since the start.
+func (r *rates) stored(id tenant.ID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.records[id] > 0
+}
+
 // Run looks again and again until ctx ends.
 func (r *rates) Run(ctx context.Context) error {
 	tick := time.NewTicker(ratesEvery)

@@ -9,7 +9,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/oriel-project/oriel/logging"
 	"github.com/oriel-project/oriel/tenant"
 	"github.com/oriel-project/oriel/tenant/registry"
 )
@@ -87,8 +86,8 @@ func (g *gateway) removeEnded(ctx context.Context) error {
 	}
 }
 
-// markStages looks for the first series and the first record of tenants that
-// have none yet.
+// markStages looks for the first sample and the first record that tenants send
+// after their onboarding, or after the start of this process.
 func (g *gateway) markStages(ctx context.Context) error {
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
@@ -99,7 +98,7 @@ func (g *gateway) markStages(ctx context.Context) error {
 			if _, ok := done["metrics"]; !ok && stats[t.ID].Samples > 0 {
 				g.loop.Mark(t.ID, "metrics")
 			}
-			if _, ok := done["logs"]; !ok && g.hasLogs(ctx, t.ID) {
+			if _, ok := done["logs"]; !ok && g.intake.stored(t.ID) {
 				g.loop.Mark(t.ID, "logs")
 			}
 		}
@@ -109,16 +108,6 @@ func (g *gateway) markStages(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
-}
-
-func (g *gateway) hasLogs(ctx context.Context, id tenant.ID) bool {
-	v, err := g.logs.Snapshot(ctx, g.access.TenantRead(id))
-	if err != nil {
-		return false
-	}
-	defer v.Close()
-	res, err := v.Search(ctx, logging.Query{Limit: 1, TotalMax: -1})
-	return err == nil && len(res.Hits) > 0
 }
 
 // logRetention and its siblings give what a tenant's namespaces ask for, the
