@@ -18,6 +18,7 @@ const (
 type flat struct {
 	names []string
 	vals  []Value
+	cut   bool // there were more than valuesMax
 }
 
 // flatten gives the values of a JSON object: nested objects under dotted names,
@@ -27,7 +28,7 @@ type flat struct {
 // It stops at the first byte that is not JSON, and never panics. The memory of
 // into is used again; the strings share that of src.
 func flatten(src string, into flat) flat {
-	f := flattener{s: src, out: flat{into.names[:0], into.vals[:0]}}
+	f := flattener{s: src, out: flat{names: into.names[:0], vals: into.vals[:0]}}
 	f.space()
 	if f.peek() == '{' {
 		f.object("", 1)
@@ -40,7 +41,7 @@ func flatten(src string, into flat) flat {
 				kept++
 			}
 		}
-		f.out = flat{f.out.names[:kept], f.out.vals[:kept]}
+		f.out.names, f.out.vals = f.out.names[:kept], f.out.vals[:kept]
 	}
 	return f.out
 }
@@ -194,7 +195,11 @@ func (f *flattener) array(name string, depth int) bool {
 
 // emit puts a value out. A document's empty key has no name to search it by.
 func (f *flattener) emit(name string, v Value) bool {
-	if name != "" && len(f.out.names) < valuesMax {
+	switch {
+	case name == "":
+	case len(f.out.names) == valuesMax:
+		f.out.cut = true
+	default:
 		f.out.names = append(f.out.names, name)
 		f.out.vals = append(f.out.vals, v)
 	}

@@ -65,7 +65,11 @@ const (
 // strings; pod, container and node likewise (kubernetes.pod_name, pod;
 // kubernetes.container_name, container; kubernetes.host, kubernetes.node_name,
 // node, and of a node's journal _HOSTNAME and host). The message is the first
-// string of message, log, msg, MESSAGE. The index is logs-{cluster}-{namespace},
+// string of message, log, msg, MESSAGE. A document that claims two namespaces
+// alike ("kubernetes.namespace_name" beside {"kubernetes":{"namespace_name"}}, or
+// an array) claims none, and so does one with more values than are looked at:
+// what an application logs stands in the same document as what its shipper says
+// of it, and must not outshout it. The index is logs-{cluster}-{namespace},
 // in lower case and with _ for what Elasticsearch does not allow in names;
 // without namespace logs-{cluster}-_node for a node's journal and
 // logs-{cluster}-_none else. Only under a tenant's credential the index the
@@ -198,6 +202,7 @@ type claims struct {
 	rank  [claimsNum]uint8 // of the name that strs came from; 0: none yet
 	time  Value
 	level string
+	torn  bool // two namespaces are claimed with equal right
 }
 
 func (c *claims) first(k claim) string { return c.strs[k] }
@@ -253,15 +258,21 @@ func claimOf(name string) (k claim, rank uint8) {
 func gather(src string) claims {
 	c := claims{}
 	best := len(levelNames)
-	all := flatten(src, flat{make([]string, 0, 24), make([]Value, 0, 24)})
+	all := flatten(src, flat{names: make([]string, 0, 24), vals: make([]Value, 0, 24)})
 	for at, field := range all.names {
 		v := &all.vals[at]
 		if field == FieldTime && c.time.Kind == Missing {
 			c.time = *v
 			continue
 		}
-		if k, rank := claimOf(field); rank > c.rank[k] && v.Kind == KindString && v.Str != "" {
-			c.strs[k], c.rank[k] = v.Str, rank
+		if k, rank := claimOf(field); rank > 0 && rank >= c.rank[k] && v.Kind == KindString && v.Str != "" {
+			switch {
+			case rank > c.rank[k]:
+				c.strs[k], c.rank[k] = v.Str, rank
+				c.torn = c.torn && k != claimNamespace
+			case k == claimNamespace && v.Str != c.strs[k]:
+				c.torn = true
+			}
 		}
 		for i, name := range levelNames[:best] {
 			if name == field {
@@ -271,6 +282,9 @@ func gather(src string) claims {
 				break
 			}
 		}
+	}
+	if c.torn || all.cut {
+		c.strs[claimNamespace] = ""
 	}
 	return c
 }

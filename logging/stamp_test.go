@@ -36,6 +36,16 @@ func TestStampOwner(t *testing.T) {
 		{w: byCluster, raw: logging.Raw{Source: []byte(`{"namespace":"pay","kubernetes":{"namespace_name":"web"}}`)}, tenant: "shop", index: "logs-eu-1-web"},
 		{w: byCluster, raw: logging.Raw{Source: []byte(`{"namespace":"web","namespace":"pay"}`)}, tenant: "billing", index: "logs-eu-1-pay"},
 		{w: byCluster, raw: logging.Raw{Source: []byte(`{"namespace":["web"]}`)}, tenant: "shop", index: "logs-eu-1-web"},
+		// A shipper that merges what an application logs into its own record must not
+		// lend it the shipper's voice.
+		{w: byCluster, raw: logging.Raw{Source: []byte(`{"kubernetes.namespace_name":"pay","kubernetes":{"namespace_name":"web"}}`)}, tenant: tenant.Unassigned, index: "logs-eu-1-_none"},
+		{w: byCluster, raw: logging.Raw{Source: []byte(`{"kubernetes":{"namespace_name":"web"},"kubernetes.namespace_name":"pay"}`)}, tenant: tenant.Unassigned, index: "logs-eu-1-_none"},
+		{w: byCluster, raw: logging.Raw{Source: []byte(`{"kubernetes":{"namespace_name":"pay"},"kubernetes":{"namespace_name":"web"}}`)}, tenant: "shop", index: "logs-eu-1-web"},
+		{w: byCluster, raw: logging.Raw{Source: []byte(`{"kubernetes.namespace_name":"web","kubernetes":{"namespace_name":"web"}}`)}, tenant: "shop", index: "logs-eu-1-web"},
+		{w: byCluster, raw: logging.Raw{Source: []byte(`{"kubernetes":[{"namespace_name":"pay"},{"namespace_name":"web"}]}`)}, tenant: tenant.Unassigned, index: "logs-eu-1-_none"},
+		{w: byCluster, raw: logging.Raw{Source: []byte(`{"namespace":["pay","web"]}`)}, tenant: tenant.Unassigned, index: "logs-eu-1-_none"},
+		{w: byCluster, raw: logging.Raw{Source: []byte(`{"namespace":["pay","x"],"kubernetes":{"namespace_name":"web"}}`)}, tenant: "shop", index: "logs-eu-1-web"},
+		{w: byCluster, raw: logging.Raw{Source: []byte(`{"namespace":"pay","x":[` + strings.Repeat("0,", 1<<16) + `0],"kubernetes":{"namespace_name":"web"}}`)}, tenant: tenant.Unassigned, index: "logs-eu-1-_none"},
 		{w: byCluster, raw: logging.Raw{Source: []byte(`{"namespace":7}`)}, tenant: tenant.Unassigned, index: "logs-eu-1-_none"},
 		{w: byCluster, raw: logging.Raw{Source: []byte(`{"namespace":"odd Name*"}`)}, tenant: tenant.Unassigned, index: "logs-eu-1-odd_name_"},
 		{w: byCluster, raw: logging.Raw{Source: []byte(`{}`), Node: true}, tenant: tenant.System, index: "logs-eu-1-_node"},
