@@ -195,7 +195,6 @@ type metric struct {
 	Metric
 	bounds *aggBounds
 	stats  Stats
-	dates  bool
 	vals   []float64            // Percentiles
 	seen   map[termKey]struct{} // Cardinality
 }

@@ -345,9 +345,9 @@ func (l *luceneParser) term(fields []logging.Field) (logging.Filter, error) {
 		case tRange:
 			return l.rangeOver(f, t.rng.lowEnd(), t.rng.highEnd(), dateSettings{zone: l.set.zone})
 		case tRegexp:
-			r, err := regexpFilter(f, t.text, false)
+			r, err := logging.NewRegexp(f, t.text)
 			if err != nil {
-				return nil, badQueryString(l.query, err.(*Error).Reason)
+				return nil, badQueryString(l.query, clip(reason(err)))
 			}
 			return r, nil
 		case tQuoted:

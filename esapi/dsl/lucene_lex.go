@@ -73,11 +73,16 @@ const blank = " \t\n\r\u3000"
 // termStart reports whether a term can begin with the character.
 func termStart(r rune) bool { return !strings.ContainsRune(blank+`+-!():^[]"{}~*?\/`, r) }
 
+// lexicalError says it in Lucene's words, which clients show to their users.
+type lexicalError string
+
+func (e lexicalError) Error() string { return "Lexical error at line 1, " + string(e) }
+
 func (l *lexer) lexical(from int) error {
 	if l.at >= len(l.s) {
-		return fmt.Errorf("Lexical error at line 1, column %d.  Encountered: <EOF> after : %q", l.at+1, clip(l.s[from:]))
+		return lexicalError(fmt.Sprintf("column %d.  Encountered: <EOF> after : %q", l.at+1, clip(l.s[from:])))
 	}
-	return fmt.Errorf("Lexical error at line 1, column %d.  Encountered: %q after : %q", l.at+1, l.s[l.at], clip(l.s[from:l.at]))
+	return lexicalError(fmt.Sprintf("column %d.  Encountered: %q after : %q", l.at+1, l.s[l.at], clip(l.s[from:l.at])))
 }
 
 func (l *lexer) next() (token, error) {

@@ -240,11 +240,10 @@ func (s *simpleParser) word() (logging.Filter, error) {
 func (s *simpleParser) single(f logging.Field, text, edits string, quoted, isFuzzy, prefix bool) (logging.Filter, error) {
 	switch {
 	case isDate(f):
-		one, err := s.oneTerm(f, text, false)
-		if err != nil { // forgiving: what is no date finds nothing
-			return logging.None{}, nil
+		if one, err := s.oneTerm(f, text, false); err == nil {
+			return one, nil
 		}
-		return one, nil
+		return logging.None{}, nil // forgiving: what is no date finds nothing
 	case quoted:
 		n, _ := parseFloat(edits)
 		return s.phrase(f, text, int(min(n, 1000)), false)

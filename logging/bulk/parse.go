@@ -50,10 +50,10 @@ func (l *lines) next(max int) ([]byte, error) {
 				l.buf = append(l.buf, part...)
 				line = l.buf
 			}
-			if err == bufio.ErrBufferFull {
+			if errors.Is(err, bufio.ErrBufferFull) {
 				continue
 			}
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				if len(line) == 0 && !long {
 					return nil, io.EOF
 				}
@@ -158,10 +158,10 @@ type parser struct {
 func (p *parser) run() error {
 	for {
 		line, err := p.lines.next(actionBytesMax)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
-		if err == errLong {
+		if errors.Is(err, errLong) {
 			return &fault{http.StatusBadRequest, "illegal_argument_exception",
 				fmt.Sprintf("Malformed action/metadata line [%d], it is longer than %d bytes", p.lines.number, actionBytesMax)}
 		}
@@ -179,7 +179,7 @@ func (p *parser) run() error {
 		var doc []byte
 		if a.name != "delete" {
 			doc, err = p.lines.next(p.b.o.DocumentBytesMax)
-			if err != nil && err != io.EOF && err != errLong {
+			if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, errLong) {
 				return readFault(err)
 			}
 		}
@@ -187,10 +187,10 @@ func (p *parser) run() error {
 		case a.name == "update" || a.name == "delete":
 			it.fault = &fault{http.StatusBadRequest, "illegal_argument_exception",
 				"action [" + a.name + "] is not supported: log records cannot be changed; use [create] or [index]"}
-		case err == errLong:
+		case errors.Is(err, errLong):
 			it.fault = &fault{http.StatusBadRequest, "document_parsing_exception",
 				fmt.Sprintf("document is larger than %d bytes: split it", p.b.o.DocumentBytesMax)}
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			it.fault = &fault{http.StatusBadRequest, "illegal_argument_exception", "the action has no document: the body ends behind it"}
 		default:
 			p.document(&it, doc)

@@ -61,7 +61,7 @@ func BenchmarkChunk(b *testing.B) {
 		}
 		var j jsonWriter
 		for b.Loop() {
-			err := f.each(&l, func(v []byte, _ error) error {
+			err := f.each(&l, func(v []byte) error {
 				e, reason := parseEntry(v)
 				if reason != "" {
 					return fmt.Errorf("%s", reason)

@@ -255,8 +255,8 @@ func (c *conn) take(b []byte) error {
 		key = logging.BatchKey(c.w.Who(), string(f.tag), string(f.chunk), f.payload)
 	}
 	part := 0
-	err = f.each(&c.s.o.Limits, func(b []byte, err error) error {
-		if err != nil {
+	err = f.each(&c.s.o.Limits, func(b []byte) error {
+		if b == nil {
 			c.s.m.refused.WithLabelValues("too_large").Inc()
 			return nil
 		}

@@ -139,16 +139,16 @@ func (f *frame) options(b []byte) error {
 	return nil
 }
 
-// each calls fn with every entry, in order; with errOversize in place of one
-// that is longer than recordBytesMax. It ends at the first error.
-func (f *frame) each(l *Limits, fn func(entry []byte, err error) error) error {
+// each calls fn with every entry, in order; with nil in place of one that is
+// longer than RecordBytesMax. It ends at the first error.
+func (f *frame) each(l *Limits, fn func(entry []byte) error) error {
 	switch f.mode {
 	case modeMessage:
 		// An entry without its array head.
 		if len(f.payload) > l.RecordBytesMax {
-			return fn(nil, errOversize)
+			return fn(nil)
 		}
-		return fn(append([]byte{0x92}, f.payload...), nil)
+		return fn(append([]byte{0x92}, f.payload...))
 	case modeForward:
 		n, rest, err := items(f.payload)
 		if err != nil {
@@ -162,11 +162,10 @@ func (f *frame) each(l *Limits, fn func(entry []byte, err error) error) error {
 			if entry, rest, err = cut(rest); err != nil {
 				return err
 			}
-			err = nil
 			if len(entry) > l.RecordBytesMax {
-				entry, err = nil, errOversize
+				entry = nil
 			}
-			if err := fn(entry, err); err != nil {
+			if err := fn(entry); err != nil {
 				return err
 			}
 		}
@@ -188,22 +187,23 @@ var (
 	errUnpacked = wireError{"bomb", "the frame is larger than the server takes when it is unpacked"}
 )
 
-func eachOf(s *scanner, l *Limits, fn func(entry []byte, err error) error) error {
+func eachOf(s *scanner, l *Limits, fn func(entry []byte) error) error {
 	s.bytesKept = l.RecordBytesMax
 	for n := 0; ; n++ {
 		entry, err := s.next()
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return nil
 		case n == l.EntriesMax:
 			return errEntries
-		case err == errOversize:
+		case errors.Is(err, errOversize):
+			entry = nil
 		case errors.As(err, new(wireError)):
 			return err
 		case err != nil:
 			return wireError{"compression", fmt.Sprintf("the compressed entries cannot be unpacked: %v", err)}
 		}
-		if err := fn(entry, err); err != nil {
+		if err := fn(entry); err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package forward
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
 	"math"
 	"runtime"
@@ -275,8 +276,8 @@ func FuzzFrame(f *testing.F) {
 				if err != nil {
 					continue
 				}
-				err = fr.each(&l, func(b []byte, err error) error {
-					if err != nil {
+				err = fr.each(&l, func(b []byte) error {
+					if b == nil {
 						return nil
 					}
 					e, reason := parseEntry(b)
@@ -304,7 +305,7 @@ func FuzzFrame(f *testing.F) {
 			fields(t, logRecord(src))
 		}
 		if _, _, err := msgp.ReadIntfBytes(b); err == nil && len(b) > 0 {
-			if _, _, err := cut(b); err != nil && err != errTooDeep {
+			if _, _, err := cut(b); err != nil && !errors.Is(err, errTooDeep) {
 				t.Fatalf("whole for another reader, not for this one: %v", err)
 			}
 		}

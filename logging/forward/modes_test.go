@@ -220,7 +220,7 @@ func TestDrain(t *testing.T) {
 	done := make(chan error)
 	go func() { done <- r.stop() }()
 	var one [1]byte
-	if _, err := idle.Read(one[:]); err != io.EOF {
+	if _, err := idle.Read(one[:]); !errors.Is(err, io.EOF) {
 		t.Fatalf("idle connection: %v", err)
 	}
 	close(b.hold)

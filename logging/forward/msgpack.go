@@ -195,7 +195,7 @@ func (s *scanner) next() ([]byte, error) {
 		}
 		at -= s.start
 		if err := s.fill(); err != nil {
-			if err == io.EOF && (w.used > 0 || s.end > s.start) {
+			if errors.Is(err, io.EOF) && (w.used > 0 || s.end > s.start) {
 				err = errTorn
 			}
 			return nil, err

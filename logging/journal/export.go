@@ -58,9 +58,9 @@ func (e *exportReader) next() ([]field, error) {
 	for {
 		blank, err := e.field()
 		switch {
-		case err == io.EOF && e.read == 0:
+		case errors.Is(err, io.EOF) && e.read == 0:
 			return nil, io.EOF
-		case err == io.EOF || err == io.ErrUnexpectedEOF:
+		case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 			return nil, errPartial
 		case err != nil:
 			return nil, err
@@ -102,9 +102,9 @@ func (e *exportReader) head() (line []byte, whole bool, err error) {
 	switch {
 	case err == nil:
 		return line[:len(line)-1], true, nil
-	case err == bufio.ErrBufferFull:
+	case errors.Is(err, bufio.ErrBufferFull):
 		return line, false, nil
-	case err == io.EOF && len(line) > 0:
+	case errors.Is(err, io.EOF) && len(line) > 0:
 		return nil, false, io.ErrUnexpectedEOF
 	}
 	return nil, false, err
@@ -121,7 +121,7 @@ func (e *exportReader) longText(name string, begin []byte) error {
 			e.buf.Write(part)
 		}
 		switch {
-		case err == bufio.ErrBufferFull:
+		case errors.Is(err, bufio.ErrBufferFull):
 			if e.read > fieldBytesClaimed {
 				return exportError{tooLarge: true, text: "a field is larger than 768 MiB"}
 			}
@@ -177,7 +177,7 @@ func (e *exportReader) binary(name string) error {
 }
 
 func unexpected(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err

@@ -81,7 +81,7 @@ func (u *upload) read(ctx context.Context, out chan<- logging.Record) error {
 			u.s.dropped.WithLabelValues(reason).Add(float64(n))
 			delete(u.in.dropped, reason)
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {

@@ -60,7 +60,7 @@ func (l *lane) run(ctx context.Context) error {
 			var err error
 			if batch, err = l.gather(ctx, pos); err != nil {
 				if ctx.Err() != nil {
-					return nil
+					return nil //nolint:nilerr // a cancelled ctx is the orderly end
 				}
 				return fmt.Errorf("read queue of logs: %w", err)
 			}
@@ -78,7 +78,7 @@ func (l *lane) run(ctx context.Context) error {
 			continue
 		}
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // a cancelled ctx is the orderly end
 		}
 		l.failed(err)
 		if n > 0 && !errors.Is(err, errAgain) {

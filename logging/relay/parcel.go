@@ -223,7 +223,7 @@ func readParcel(r interface {
 	io.ByteReader
 }, max int64) ([]byte, error) {
 	n, err := binary.ReadUvarint(r)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return nil, io.EOF
 	}
 	if err != nil {
@@ -234,6 +234,9 @@ func readParcel(r interface {
 	}
 	var b bytes.Buffer
 	if k, err := io.CopyN(&b, r, int64(n)); err != nil {
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF // io.EOF would pass for the end of the body
+		}
 		return nil, fmt.Errorf("%w: %d of %d bytes came: %w", errParcel, k, n, err)
 	}
 	return b.Bytes(), nil

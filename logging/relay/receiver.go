@@ -115,7 +115,7 @@ func (s *receiver) take(w http.ResponseWriter, r *http.Request, out *reply) (int
 	body := bufio.NewReaderSize(http.MaxBytesReader(w, r.Body, bodyBytesMax), 64<<10)
 	for {
 		b, err := readParcel(body, parcelBytesMax)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return http.StatusOK, nil
 		}
 		var large *http.MaxBytesError

@@ -188,7 +188,7 @@ func appendForEver(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	next := atomic.Int64{}
-	next.Store(int64(time.Now().UnixMicro())) // apart from those of earlier rounds
+	next.Store(time.Now().UnixMicro()) // apart from those of earlier rounds
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for range 4 {
