@@ -55,7 +55,7 @@ func fill(t testing.TB, only ...tenant.ID) *tsdb.Store {
 			names, extra = []string{"visible", "secret"}, []string{"pod", "p1", "secretlabel", "hunter2"}
 		}
 		for _, name := range names {
-			ls := labels.FromStrings(append([]string{labels.MetricName, name, "namespace", string(id) + "-ns", "späh", "x"}, extra...)...)
+			ls := labels.FromStrings(append([]string{model.MetricNameLabel, name, "namespace", string(id) + "-ns", "späh", "x"}, extra...)...)
 			v := map[tenant.ID]float64{"a": 1, "b": 4242}[id]
 			for _, back := range []time.Duration{time.Minute, 0} {
 				ts := now.Add(-back).UnixMilli()

@@ -50,9 +50,9 @@ func (a *API) federate(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", string(format))
 	enc := expfmt.NewEncoder(w, format)
 	for len(points) > 0 {
-		name := points[0].ls.Get(labels.MetricName)
+		name := points[0].ls.Get(model.MetricNameLabel)
 		n := 1
-		for n < len(points) && points[n].ls.Get(labels.MetricName) == name {
+		for n < len(points) && points[n].ls.Get(model.MetricNameLabel) == name {
 			n++
 		}
 		if err := enc.Encode(family(name, points[:n])); err != nil {
@@ -98,7 +98,7 @@ func (a *API) present(r *http.Request, matchers [][]*labels.Matcher) ([]point, e
 		}
 		// The strings may lie in memory that is unmapped once the querier is closed.
 		p.ls = cloneLabels(set.At().Labels())
-		if p.ls.Get(labels.MetricName) != "" {
+		if p.ls.Get(model.MetricNameLabel) != "" {
 			out = append(out, p)
 		}
 		if len(out) > a.opts.SamplesMax {
@@ -109,7 +109,7 @@ func (a *API) present(r *http.Request, matchers [][]*labels.Matcher) ([]point, e
 		return nil, a.hide(set.Err())
 	}
 	slices.SortFunc(out, func(x, y point) int {
-		return cmp.Or(cmp.Compare(x.ls.Get(labels.MetricName), y.ls.Get(labels.MetricName)), labels.Compare(x.ls, y.ls))
+		return cmp.Or(cmp.Compare(x.ls.Get(model.MetricNameLabel), y.ls.Get(model.MetricNameLabel)), labels.Compare(x.ls, y.ls))
 	})
 	return out, nil
 }
@@ -127,7 +127,7 @@ func family(name string, points []point) *dto.MetricFamily {
 		m := &dto.Metric{TimestampMs: &p.t, Untyped: &dto.Untyped{Value: &p.v}}
 		hasInstance := false
 		p.ls.Range(func(l labels.Label) {
-			if l.Name == labels.MetricName {
+			if l.Name == model.MetricNameLabel {
 				return
 			}
 			hasInstance = hasInstance || l.Name == model.InstanceLabel

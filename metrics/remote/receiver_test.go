@@ -16,6 +16,7 @@ import (
 	"github.com/gogo/protobuf/proto"
 	"github.com/klauspost/compress/snappy"
 	remoteapi "github.com/prometheus/client_golang/exp/api/remote"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
@@ -67,7 +68,7 @@ func samples(t testing.TB, s *tsdb.Store, r tenant.Read, since time.Time) map[st
 	}
 	defer q.Close()
 	out := map[string][]string{}
-	set := q.Select(context.Background(), true, nil, labels.MustNewMatcher(labels.MatchRegexp, labels.MetricName, ".+"))
+	set := q.Select(context.Background(), true, nil, labels.MustNewMatcher(labels.MatchRegexp, model.MetricNameLabel, ".+"))
 	for set.Next() {
 		it := set.At().Iterator(nil)
 		name := strings.Clone(set.At().Labels().String())
@@ -104,11 +105,11 @@ func TestReceiverTakesBothVersions(t *testing.T) {
 	at := func(sec int) int64 { return now.Add(time.Duration(sec) * time.Second).UnixMilli() }
 
 	q := newRequest()
-	shop := labels.FromStrings(labels.MetricName, "m_total", "namespace", "shop", "cluster", "forged")
+	shop := labels.FromStrings(model.MetricNameLabel, "m_total", "namespace", "shop", "cluster", "forged")
 	q.add(shop, 0, at(-2), 1, nil, nil, md, []exemplar.Exemplar{{Labels: labels.FromStrings("trace", "x"), Value: 1, Ts: at(-2)}})
 	q.add(shop, 0, at(-1), 2, nil, nil, md, nil)
-	q.add(labels.FromStrings(labels.MetricName, "h", "namespace", "shop"), 0, at(-1), 0, tsdbutil.GenerateTestHistogram(1), nil, metadata.Metadata{}, nil)
-	q.add(labels.FromStrings(labels.MetricName, "node", "node", "n1"), 0, at(-1), 7, nil, nil, metadata.Metadata{}, nil)
+	q.add(labels.FromStrings(model.MetricNameLabel, "h", "namespace", "shop"), 0, at(-1), 0, tsdbutil.GenerateTestHistogram(1), nil, metadata.Metadata{}, nil)
+	q.add(labels.FromStrings(model.MetricNameLabel, "node", "node", "n1"), 0, at(-1), 7, nil, nil, metadata.Metadata{}, nil)
 	stats, err := api.Write(t.Context(), remoteapi.WriteV2MessageType, &writev2.Request{Symbols: q.symbols.Symbols(), Timeseries: q.series})
 	if err != nil || stats.Samples != 3 || stats.Histograms != 1 || stats.Exemplars != 1 {
 		t.Errorf("2.0: %+v %v", stats, err)
@@ -171,8 +172,8 @@ func TestGoodPartIsStored(t *testing.T) {
 		h := as(newReceiver(t, s), scopetest.Write("a"))
 		send := func(at int64) *httptest.ResponseRecorder {
 			q := newRequest()
-			q.add(labels.FromStrings(labels.MetricName, "bad"), 0, at, 1, nil, nil, metadata.Metadata{}, nil)
-			q.add(labels.FromStrings(labels.MetricName, "good", "at", fmt.Sprint(at)), 0, now.UnixMilli(), 2, nil, nil, metadata.Metadata{}, nil)
+			q.add(labels.FromStrings(model.MetricNameLabel, "bad"), 0, at, 1, nil, nil, metadata.Metadata{}, nil)
+			q.add(labels.FromStrings(model.MetricNameLabel, "good", "at", fmt.Sprint(at)), 0, now.UnixMilli(), 2, nil, nil, metadata.Metadata{}, nil)
 			item, err := q.item()
 			if err != nil {
 				t.Fatal(err)
@@ -229,10 +230,10 @@ func TestReceiverRefuses(t *testing.T) {
 		q.add(labels.FromStrings(ls...), 0, time.Now().UnixMilli(), 1, nil, nil, metadata.Metadata{}, nil)
 		return &writev2.Request{Symbols: q.symbols.Symbols(), Timeseries: q.series}
 	}
-	good := one(labels.MetricName, "m")
-	outside := one(labels.MetricName, "m")
+	good := one(model.MetricNameLabel, "m")
+	outside := one(model.MetricNameLabel, "m")
 	outside.Timeseries[0].LabelsRefs = []uint32{1, 99}
-	twice := one(labels.MetricName, "m")
+	twice := one(model.MetricNameLabel, "m")
 	twice.Timeseries[0].LabelsRefs = append(twice.Timeseries[0].LabelsRefs, twice.Timeseries[0].LabelsRefs...)
 	// One byte of length and none of content, each: 80 bytes of memory for two.
 	many := bytes.Repeat([]byte{0x2a, 0x00}, messagesMax+1)
@@ -282,8 +283,8 @@ func FuzzReceiver(f *testing.F) {
 	defer s.Close()
 	h := as(newReceiver(f, s), scopetest.Write("a"))
 	q := newRequest()
-	q.add(labels.FromStrings(labels.MetricName, "m", "a", "b"), 1, 2, 1, nil, nil, md, []exemplar.Exemplar{{Labels: labels.FromStrings("t", "x"), Value: 1, Ts: 2}})
-	q.add(labels.FromStrings(labels.MetricName, "h"), 1, 2, 1, tsdbutil.GenerateTestHistogram(1), nil, metadata.Metadata{}, nil)
+	q.add(labels.FromStrings(model.MetricNameLabel, "m", "a", "b"), 1, 2, 1, nil, nil, md, []exemplar.Exemplar{{Labels: labels.FromStrings("t", "x"), Value: 1, Ts: 2}})
+	q.add(labels.FromStrings(model.MetricNameLabel, "h"), 1, 2, 1, tsdbutil.GenerateTestHistogram(1), nil, metadata.Metadata{}, nil)
 	v2, err := proto.Marshal(&writev2.Request{Symbols: q.symbols.Symbols(), Timeseries: q.series})
 	if err != nil {
 		f.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
@@ -123,7 +124,7 @@ func refOf(ref storage.SeriesRef, ls labels.Labels) storage.SeriesRef {
 }
 
 func (a *senderAppender) Append(ref storage.SeriesRef, ls labels.Labels, st, t int64, v float64, h *histogram.Histogram, fh *histogram.FloatHistogram, opts storage.AOptions) (storage.SeriesRef, error) {
-	if !ls.Has(labels.MetricName) {
+	if !ls.Has(model.MetricNameLabel) {
 		return 0, fmt.Errorf("series %s has no metric name", ls)
 	}
 	if a.cur == nil {

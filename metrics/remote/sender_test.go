@@ -19,6 +19,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/metadata"
@@ -73,7 +74,7 @@ func start(t testing.TB, run func(context.Context) error) (stop func()) {
 func appendOne(t testing.TB, a storage.AppendableV2, name string, at time.Time, v float64) {
 	t.Helper()
 	app := a.AppenderV2(context.Background())
-	if _, err := app.Append(0, labels.FromStrings(labels.MetricName, name), 0, at.UnixMilli(), v, nil, nil, storage.AOptions{}); err != nil {
+	if _, err := app.Append(0, labels.FromStrings(model.MetricNameLabel, name), 0, at.UnixMilli(), v, nil, nil, storage.AOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if err := app.Commit(); err != nil {
@@ -183,7 +184,7 @@ func TestRefusedSamplesAreCountedAndPassedOver(t *testing.T) {
 		mode.Store(m)
 		app := s.AppenderV2(context.Background()).(storage.ExemplarAppenderV2)
 		for i := range 3 {
-			ls := labels.FromStrings(labels.MetricName, "m", "i", fmt.Sprint(i))
+			ls := labels.FromStrings(model.MetricNameLabel, "m", "i", fmt.Sprint(i))
 			ref, err := app.Append(0, ls, 0, now.UnixMilli(), 1, nil, nil, storage.AOptions{Metadata: metadata.Metadata{Help: "x"}})
 			if err != nil || ref == 0 {
 				t.Fatal(ref, err)
@@ -192,10 +193,10 @@ func TestRefusedSamplesAreCountedAndPassedOver(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if _, err := app.Append(0, labels.FromStrings(labels.MetricName, "h"), 0, now.UnixMilli(), 0, tsdbutil.GenerateTestHistogram(1), nil, storage.AOptions{}); err != nil {
+		if _, err := app.Append(0, labels.FromStrings(model.MetricNameLabel, "h"), 0, now.UnixMilli(), 0, tsdbutil.GenerateTestHistogram(1), nil, storage.AOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := app.AppendExemplars(0, labels.FromStrings(labels.MetricName, "none"), nil); !errors.Is(err, storage.ErrNotFound) {
+		if _, err := app.AppendExemplars(0, labels.FromStrings(model.MetricNameLabel, "none"), nil); !errors.Is(err, storage.ErrNotFound) {
 			t.Error(err)
 		}
 		if err := app.Commit(); err != nil {
@@ -237,7 +238,7 @@ func TestLargeTransactionsAreSplit(t *testing.T) {
 	}
 	app := s.AppenderV2(context.Background())
 	for i := range 2*seriesPerItem + 1 {
-		if _, err := app.Append(0, labels.FromStrings(labels.MetricName, "m", "i", fmt.Sprint(i)), 0, 1, 1, nil, nil, storage.AOptions{}); err != nil {
+		if _, err := app.Append(0, labels.FromStrings(model.MetricNameLabel, "m", "i", fmt.Sprint(i)), 0, 1, 1, nil, nil, storage.AOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -306,7 +307,7 @@ func TestKilledReceiverKeepsWhatItAcknowledged(t *testing.T) {
 			q := newRequest()
 			var values []string
 			for range 20 {
-				q.add(labels.FromStrings(labels.MetricName, "m"), 0, begin.Add(time.Duration(next)*time.Millisecond).UnixMilli(), float64(next), nil, nil, metadata.Metadata{}, nil)
+				q.add(labels.FromStrings(model.MetricNameLabel, "m"), 0, begin.Add(time.Duration(next)*time.Millisecond).UnixMilli(), float64(next), nil, nil, metadata.Metadata{}, nil)
 				values = append(values, fmt.Sprint(next))
 				next++
 			}
@@ -369,7 +370,7 @@ func BenchmarkReceive(b *testing.B) {
 	for i := range b.N {
 		q := newRequest()
 		for j := range series {
-			q.add(labels.FromStrings(labels.MetricName, "http_requests_total", "pod", fmt.Sprintf("pod-%d", j%100), "code", fmt.Sprint(j), "namespace", "shop", "cluster", "test", "region", "eu", "cloud", "private"),
+			q.add(labels.FromStrings(model.MetricNameLabel, "http_requests_total", "pod", fmt.Sprintf("pod-%d", j%100), "code", fmt.Sprint(j), "namespace", "shop", "cluster", "test", "region", "eu", "cloud", "private"),
 				0, begin.Add(time.Duration(i)*time.Second).UnixMilli(), float64(i*j), nil, nil, md, nil)
 		}
 		item, err := q.item()

@@ -82,7 +82,7 @@ func last(t *testing.T, s *tsdb.Store, r tenant.Read, ms ...string) map[string]f
 		t.Fatal(err)
 	}
 	defer q.Close()
-	matchers := []*labels.Matcher{labels.MustNewMatcher(labels.MatchRegexp, labels.MetricName, ".+")}
+	matchers := []*labels.Matcher{labels.MustNewMatcher(labels.MatchRegexp, model.MetricNameLabel, ".+")}
 	for i := 0; i < len(ms); i += 2 {
 		matchers = append(matchers, labels.MustNewMatcher(labels.MatchEqual, ms[i], ms[i+1]))
 	}
@@ -117,7 +117,7 @@ func until(t *testing.T, what string, ok func() bool) {
 
 func upIs(t *testing.T, s *tsdb.Store, job string, want float64) func() bool {
 	return func() bool {
-		for _, v := range last(t, s, scopetest.Operator(), labels.MetricName, "up", "job", job) {
+		for _, v := range last(t, s, scopetest.Operator(), model.MetricNameLabel, "up", "job", job) {
 			if v == want || (math.IsNaN(want) && value.IsStaleNaN(v)) {
 				return true
 			}
@@ -143,7 +143,7 @@ func TestTenantTargetsCannotForge(t *testing.T) {
 		`m{namespace="billing",cluster="c",region="r",cloud="x",pod="p",container="k",node="n",job="j",instance="i",tenant="billing",exported_job="e"} 1 %d`+"\n", old))
 	_, store := run(t, Options{Static: []Static{{Job: "web", Namespace: "shop-prod", Address: addr(srv), Pod: "web-0", Container: "web", Node: "n1"}}})
 	until(t, "first scrape", upIs(t, store, "web", 1))
-	got := last(t, store, scopetest.Read("shop"), labels.MetricName, "m")
+	got := last(t, store, scopetest.Read("shop"), model.MetricNameLabel, "m")
 	want := fmt.Sprintf(`{__name__="m", cloud="private", cluster="eu-1", container="web", exported_cloud="x", exported_cluster="c", exported_container="k", exported_exported_job="j", exported_instance="i", exported_job="e", exported_namespace="billing", exported_node="n", exported_pod="p", exported_region="r", instance="%s", job="web", namespace="shop-prod", node="n1", pod="web-0", region="eu", tenant="billing"}`, addr(srv))
 	if _, ok := got[want]; !ok || len(got) != 1 {
 		t.Errorf("got %v, want %s", got, want)
@@ -160,7 +160,7 @@ func TestTenantTargetsCannotForge(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer q.Close()
-	if q.Select(t.Context(), false, nil, labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, "m")).Next() {
+	if q.Select(t.Context(), false, nil, labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, "m")).Next() {
 		t.Error("the target's own timestamp was believed")
 	}
 }
@@ -229,7 +229,7 @@ func TestOneTargetFailsAlone(t *testing.T) {
 	_, store := run(t, Options{Static: static, Limits: Limits{BodyBytesMax: 10_000, SamplesMax: 100, LabelValueBytesMax: 200}})
 	for _, job := range []string{"large", "many", "long", "torn", "redirect"} {
 		until(t, job, upIs(t, store, job, 0))
-		if got := last(t, store, scopetest.Operator(), labels.MetricName, "m", "job", job); len(got) != 0 {
+		if got := last(t, store, scopetest.Operator(), model.MetricNameLabel, "m", "job", job); len(got) != 0 {
 			t.Errorf("%s: %d series were stored", job, len(got))
 		}
 	}
@@ -287,7 +287,7 @@ func TestPods(t *testing.T) {
 	})
 	pods := func() []string {
 		var out []string
-		for series, v := range last(t, store, scopetest.Operator(), labels.MetricName, "up") {
+		for series, v := range last(t, store, scopetest.Operator(), model.MetricNameLabel, "up") {
 			_, rest, _ := strings.Cut(series, `pod="`)
 			name, _, _ := strings.Cut(rest, `"`)
 			if value.IsStaleNaN(v) {
@@ -300,7 +300,7 @@ func TestPods(t *testing.T) {
 	}
 	until(t, "the annotated pod of an owned namespace", func() bool { return slices.Equal(pods(), []string{"web-1"}) })
 	want := fmt.Sprintf(`{__name__="m", cloud="private", cluster="eu-1", container="main", instance="%s", job="shop-prod/web", namespace="shop-prod", node="n1", path="/m", pod="web-1", region="eu"}`, addr(srv))
-	if got := last(t, store, scopetest.Read("shop"), labels.MetricName, "m"); got[want] != 1 {
+	if got := last(t, store, scopetest.Read("shop"), model.MetricNameLabel, "m"); got[want] != 1 {
 		t.Errorf("got %v\nwant %s", got, want)
 	}
 	mu.Lock()
@@ -448,7 +448,7 @@ func TestKubelet(t *testing.T) {
 	if v := last(t, store, scopetest.Read("shop"))[web]; v != 12.5 {
 		t.Errorf("%s is %g", web, v)
 	}
-	if got := last(t, store, scopetest.Read(tenant.System), labels.MetricName, "container_cpu_usage_seconds_total"); len(got) != 2 {
+	if got := last(t, store, scopetest.Read(tenant.System), model.MetricNameLabel, "container_cpu_usage_seconds_total"); len(got) != 2 {
 		t.Errorf("the system has %v", got)
 	}
 	if n := refused.Load(); n != 0 {

@@ -41,10 +41,7 @@ func (seriesLimitError) Error() string {
 	return "the tenant's limit of active series is reached; drop labels with many values or ask for a higher limit (annotation oriel/limits)"
 }
 
-// Is implements errors.Is.
-func (seriesLimitError) Is(target error) bool {
-	return target == ErrSeriesLimit || errors.Is(storage.ErrOutOfBounds, target)
-}
+func (seriesLimitError) Unwrap() error { return storage.ErrOutOfBounds }
 
 // database is one tenant's. It is closed only while nobody uses it: queries
 // read memory that closing unmaps.

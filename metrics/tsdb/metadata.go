@@ -30,7 +30,7 @@ type families struct {
 
 func (m *families) put(family string, ls labels.Labels, md metadata.Metadata) {
 	if family == "" {
-		family = familyOf(ls.Get(labels.MetricName), md.Type)
+		family = familyOf(ls.Get(model.MetricNameLabel), md.Type)
 	}
 	if family == "" {
 		return

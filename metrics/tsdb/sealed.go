@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 	promtsdb "github.com/prometheus/prometheus/tsdb"
@@ -112,7 +113,7 @@ func (q *unsealedQuerier) LabelNames(ctx context.Context, h *storage.LabelHints,
 // while something is sealed.
 func (q *unsealedQuerier) collect(ctx context.Context, h *storage.LabelHints, ms []*labels.Matcher, add func(labels.Labels, map[string]struct{})) ([]string, annotations.Annotations, error) {
 	if len(ms) == 0 {
-		ms = []*labels.Matcher{labels.MustNewMatcher(labels.MatchRegexp, labels.MetricName, ".*")}
+		ms = []*labels.Matcher{labels.MustNewMatcher(labels.MatchRegexp, model.MetricNameLabel, ".*")}
 	}
 	seen := map[string]struct{}{}
 	set := q.Select(ctx, false, &storage.SelectHints{Start: q.mint, End: q.maxt}, slices.Clone(ms)...)

@@ -87,7 +87,7 @@ func read(t *testing.T, s *Store, r tenant.Read, ms ...*labels.Matcher) []string
 
 func orAll(ms []*labels.Matcher) []*labels.Matcher {
 	if len(ms) == 0 {
-		return []*labels.Matcher{labels.MustNewMatcher(labels.MatchRegexp, labels.MetricName, ".+")}
+		return []*labels.Matcher{labels.MustNewMatcher(labels.MatchRegexp, model.MetricNameLabel, ".+")}
 	}
 	return ms
 }
@@ -163,7 +163,7 @@ func TestEachSeriesGoesToItsOwner(t *testing.T) {
 func TestNoScopeWritesNothing(t *testing.T) {
 	s := open(t, t.TempDir(), Options{})
 	app := s.Appender(context.Background(), tenant.Write{})
-	if _, err := app.Append(0, labels.FromStrings(labels.MetricName, "m"), 0, now.UnixMilli(), 1, nil, nil, storage.AOptions{}); err == nil {
+	if _, err := app.Append(0, labels.FromStrings(model.MetricNameLabel, "m"), 0, now.UnixMilli(), 1, nil, nil, storage.AOptions{}); err == nil {
 		t.Error("appended without a scope")
 	}
 	if err := app.Commit(); err != nil {
@@ -198,7 +198,7 @@ func TestNamespaceThatChangesHands(t *testing.T) {
 		{Namespace: "ns", UID: "new", From: now.Add(-time.Minute)},
 	}
 	w := scopetest.WriteClusterOf(eu1, ownersFunc(ls.owner))
-	m := labels.FromStrings(labels.MetricName, "m", "namespace", "ns")
+	m := labels.FromStrings(model.MetricNameLabel, "m", "namespace", "ns")
 	app := s.Appender(context.Background(), w)
 	var ref storage.SeriesRef
 	for i, at := range []time.Duration{-2 * time.Hour, -90 * time.Minute, -61 * time.Minute, -30 * time.Minute, -2 * time.Minute, 0} {
@@ -230,7 +230,7 @@ func TestRepeatedSamplesAreTakenOnce(t *testing.T) {
 		`{__name__="m", cloud="private", cluster="test", region="eu"} => -60:1 -45:1 -30:1 0:1`)
 
 	app := s.Appender(context.Background(), w)
-	m := labels.FromStrings(labels.MetricName, "m")
+	m := labels.FromStrings(model.MetricNameLabel, "m")
 	_, err := app.Append(0, m, 0, now.UnixMilli(), 2, nil, nil, storage.AOptions{})
 	if !errors.Is(err, storage.ErrDuplicateSampleForTimestamp) {
 		t.Errorf("another value at the same time: %v", err)
@@ -266,7 +266,7 @@ func TestSeriesLimit(t *testing.T) {
 	add := func(id tenant.ID, n int) (refused int) {
 		app := s.Appender(context.Background(), scopetest.Write(id))
 		for i := range n {
-			_, err := app.Append(0, labels.FromStrings(labels.MetricName, "m", "i", fmt.Sprint(i)), 0, now.UnixMilli(), 1, nil, nil, storage.AOptions{})
+			_, err := app.Append(0, labels.FromStrings(model.MetricNameLabel, "m", "i", fmt.Sprint(i)), 0, now.UnixMilli(), 1, nil, nil, storage.AOptions{})
 			switch {
 			case err == nil:
 			case errors.Is(err, ErrSeriesLimit) && errors.Is(err, storage.ErrOutOfBounds):
@@ -381,7 +381,7 @@ func TestMetadata(t *testing.T) {
 	s := open(t, t.TempDir(), Options{})
 	add := func(id tenant.ID, family, name string, typ model.MetricType, help string) {
 		app := s.Appender(context.Background(), scopetest.Write(id))
-		if _, err := app.Append(0, labels.FromStrings(labels.MetricName, name), 0, now.UnixMilli(), 1, nil, nil,
+		if _, err := app.Append(0, labels.FromStrings(model.MetricNameLabel, name), 0, now.UnixMilli(), 1, nil, nil,
 			storage.AOptions{MetricFamilyName: family, Metadata: metadata.Metadata{Type: typ, Help: help}}); err != nil {
 			t.Fatal(err)
 		}
@@ -415,7 +415,7 @@ func TestExemplarsStayWithTheirTenant(t *testing.T) {
 	s := open(t, t.TempDir(), Options{})
 	for _, id := range []tenant.ID{"a", "b"} {
 		app := s.Appender(context.Background(), scopetest.Write(id)).(storage.ExemplarAppenderV2)
-		ls := labels.FromStrings(labels.MetricName, "m", "namespace", "n", "of", string(id))
+		ls := labels.FromStrings(model.MetricNameLabel, "m", "namespace", "n", "of", string(id))
 		ref, err := app.Append(0, ls, 0, now.UnixMilli(), 1, nil, nil, storage.AOptions{})
 		if err != nil {
 			t.Fatal(err)
@@ -433,7 +433,7 @@ func TestExemplarsStayWithTheirTenant(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		found, err := q.Select(0, math.MaxInt64, []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, "m")})
+		found, err := q.Select(0, math.MaxInt64, []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, "m")})
 		if err != nil {
 			t.Fatal(err)
 		}
