@@ -127,7 +127,7 @@ func (s *supervisor) keep(ctx context.Context, team string) error {
 		moved := life.Err() != nil
 		cancel()
 		if ctx.Err() != nil {
-			return nil
+			break
 		}
 		if moved || time.Since(began) > healthyFor {
 			pause = restartMin

@@ -91,18 +91,15 @@ func setPosition(frame []byte, pos uint64) {
 
 // parseFrameHeader reads the header at the beginning of b, which must be that
 // of the item at pos.
-func parseFrameHeader(b []byte, pos uint64) (frameHeader, error) {
+func parseFrameHeader(b []byte, pos uint64) (h frameHeader, ok bool) {
 	if len(b) < frameHeaderBytes || crc32.Checksum(b[:24], castagnoli) != binary.LittleEndian.Uint32(b[24:]) {
-		return frameHeader{}, errBad
+		return frameHeader{}, false
 	}
-	h := frameHeader{
+	h = frameHeader{
 		length: int(binary.LittleEndian.Uint32(b)),
 		pos:    binary.LittleEndian.Uint64(b[4:]),
 		nanos:  int64(binary.LittleEndian.Uint64(b[12:])),
 		crc:    binary.LittleEndian.Uint32(b[20:]),
 	}
-	if h.pos != pos || h.length > itemBytesMax {
-		return frameHeader{}, errBad
-	}
-	return h, nil
+	return h, h.pos == pos && h.length <= itemBytesMax
 }

@@ -150,8 +150,8 @@ func scan(f *os.File, s *segment) (items uint64, end int64, err error) {
 		} else if err != nil {
 			return 0, 0, err
 		}
-		h, err := parseFrameHeader(head[:], m.pos)
-		if err != nil {
+		h, ok := parseFrameHeader(head[:], m.pos)
+		if !ok {
 			break
 		}
 		buf.Reset()

@@ -103,7 +103,7 @@ func (s *segment) remember(m mark, read bool) {
 	}
 }
 
-// seek finds the frame of pos, at most end. errBad wraps where a header on the
+// seek finds the frame of pos, at most end. errBad is given where a header on the
 // way cannot be read, which ends the segment.
 func (s *segment) seek(pos, end uint64) (h frameHeader, off int64, err error) {
 	f, err := s.open()
@@ -118,9 +118,9 @@ func (s *segment) seek(pos, end uint64) (h frameHeader, off int64, err error) {
 			}
 			return h, m.off, err
 		}
-		h, err = parseFrameHeader(buf[:], m.pos)
-		if err != nil {
-			return h, m.off, err
+		h, ok := parseFrameHeader(buf[:], m.pos)
+		if !ok {
+			return h, m.off, errBad
 		}
 		if m.pos == pos {
 			return h, m.off, nil

@@ -191,7 +191,7 @@ func TestNamespaceBecomesATenantAndIsGoneAgain(t *testing.T) {
 		t.Errorf("the freed name is refused: %+v", d["mine"])
 	}
 	// What came before the forgotten life is not the new one's.
-	d = w.changes(eu, []tenant.Claim{claim("pay", "u3", "others")})
+	w.changes(eu, []tenant.Claim{claim("pay", "u3", "others")})
 	w.owner("eu-1", "pay", start, "")
 	w.owner("eu-1", "pay", w.now, "others")
 }
