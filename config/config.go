@@ -87,6 +87,7 @@ type Static struct {
 type Kubelet struct {
 	Enabled            bool   `yaml:"enabled" doc:"scrape every node's kubelet"`
 	ThroughAPIServer   bool   `yaml:"through_api_server" doc:"go through the API server's node proxy instead of the node's own port"`
+	TokenFile          string `yaml:"token_file" doc:"file with a token that may get nodes/metrics; the agent's own account's without it"`
 	CAFile             string `yaml:"ca_file" doc:"PEM file of the authorities that sign the kubelets' certificates; the cluster's without it"`
 	InsecureSkipVerify bool   `yaml:"insecure_skip_verify" doc:"do not check the kubelets' certificates: the samples may then be anybody's"`
 }

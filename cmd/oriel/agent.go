@@ -113,7 +113,7 @@ func (g *global) agent(ctx context.Context, cfg *config.Config, f agentFlags) er
 		return err
 	}
 	defer up.close()
-	client, err := kubeClient(cfg, true)
+	client, account, err := kubeClient(cfg, true)
 	if err != nil {
 		return err
 	}
@@ -125,6 +125,7 @@ func (g *global) agent(ctx context.Context, cfg *config.Config, f agentFlags) er
 		samples: up.samples, records: up.records,
 		stamper:     &logging.Stamper{Retention: time.Duration(cfg.Logs.RetentionMax)},
 		kube:        client,
+		account:     account,
 		interval:    time.Duration(cfg.Scrape.Interval),
 		done:        ctx.Done(),
 		onDecisions: roster.set,

@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
 	"github.com/oriel-project/oriel/config"
 	"github.com/oriel-project/oriel/internal/httpx"
@@ -51,6 +52,7 @@ type edgeOptions struct {
 	records  logging.Appender
 	stamper  *logging.Stamper
 	kube     kubernetes.Interface // nil: no cluster is watched
+	account  *rest.Config         // as whom kube speaks
 	interval time.Duration
 	done     <-chan struct{} // closed when the process is to end
 	// onDecisions is told what central decided, before the scraper looks again.
@@ -63,7 +65,7 @@ func newEdge(o edgeOptions) (*edge, error) {
 	e.scraper, err = scrape.New(scrape.Options{
 		Appendable: o.samples, Interval: o.interval, Cluster: localCluster(o.cfg),
 		Static: staticTargets(o.cfg), Owned: o.owned,
-		Kube: o.kube, Kubelet: kubeletOptions(o.cfg, o.log),
+		Kube: o.kube, Kubelet: kubeletOptions(o.cfg, o.account, o.log),
 		Logger: o.log, Registerer: o.reg,
 	})
 	if err != nil {
@@ -149,7 +151,10 @@ func staticTargets(cfg *config.Config) []scrape.Static {
 	return out
 }
 
-func kubeletOptions(cfg *config.Config, logger *slog.Logger) *scrape.Kubelet {
+// kubeletOptions: the kubelets are asked as the account that watches, and their
+// certificates are held to be the cluster's, unless the configuration says
+// otherwise.
+func kubeletOptions(cfg *config.Config, account *rest.Config, logger *slog.Logger) *scrape.Kubelet {
 	k := cfg.Scrape.Kubelet
 	if !k.Enabled {
 		return nil
@@ -157,7 +162,22 @@ func kubeletOptions(cfg *config.Config, logger *slog.Logger) *scrape.Kubelet {
 	if k.ThroughAPIServer {
 		logger.Warn("kubelets are scraped through the API server's node proxy: that right reaches much more than metrics; prefer the nodes' own port", "key", "scrape.kubelet.through_api_server")
 	}
-	return &scrape.Kubelet{ThroughAPIServer: k.ThroughAPIServer, CAFile: k.CAFile, InsecureSkipVerify: k.InsecureSkipVerify}
+	o := &scrape.Kubelet{ThroughAPIServer: k.ThroughAPIServer, TokenFile: k.TokenFile, CAFile: k.CAFile, InsecureSkipVerify: k.InsecureSkipVerify}
+	if account == nil {
+		return o
+	}
+	if o.TokenFile == "" {
+		// A file first: its token is replaced before it expires.
+		if o.TokenFile = account.BearerTokenFile; o.TokenFile == "" {
+			o.Token = account.BearerToken
+		}
+	}
+	if o.CAFile == "" {
+		if o.CAFile = account.CAFile; o.CAFile == "" {
+			o.CA = string(account.CAData)
+		}
+	}
+	return o
 }
 
 // Run watches and scrapes until ctx ends.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
 	"github.com/oriel-project/oriel/config"
 	"github.com/oriel-project/oriel/demo"
@@ -110,7 +111,7 @@ func (g *global) up(ctx context.Context, cfg *config.Config, f upFlags) error {
 	if err := gw.tokens.AdminToken(dir.Path(adminToken)); err != nil {
 		return err
 	}
-	client, err := kubeClient(cfg, false)
+	client, account, err := kubeClient(cfg, false)
 	if err != nil {
 		return err
 	}
@@ -120,7 +121,7 @@ func (g *global) up(ctx context.Context, cfg *config.Config, f upFlags) error {
 			return gw.directory.Owner(cfg.Cluster.Name, namespace, time.Now())
 		},
 		samples: metrics.Scoped(gw.series, gw.access.LocalWrite("scrape")),
-		records: gw.intake, stamper: gw.stamper, kube: client,
+		records: gw.intake, stamper: gw.stamper, kube: client, account: account,
 		interval: time.Duration(cfg.Scrape.Interval),
 		done:     ctx.Done(),
 	}
@@ -143,16 +144,12 @@ func (g *global) up(ctx context.Context, cfg *config.Config, f upFlags) error {
 	return runAll(ctx, run...)
 }
 
-// kubeClient gives a client of the cluster that is to be watched, nil for none.
-// Only an agent may take the one it runs in.
-func kubeClient(cfg *config.Config, inCluster bool) (kubernetes.Interface, error) {
+// kubeClient gives a client of the cluster that is to be watched, and as whom it
+// speaks; nil for none. Only an agent may take the cluster that it runs in.
+func kubeClient(cfg *config.Config, inCluster bool) (kubernetes.Interface, *rest.Config, error) {
 	k := cfg.Kubernetes
-	if k.Kubeconfig == "" && !inCluster {
-		return nil, nil
+	if k.Kubeconfig == "" && k.Context == "" && !inCluster {
+		return nil, nil, nil
 	}
-	client, _, err := kube.NewClient(k.Kubeconfig, k.Context, inCluster)
-	if err != nil {
-		return nil, err
-	}
-	return client, nil
+	return kube.NewClient(k.Kubeconfig, k.Context, inCluster)
 }

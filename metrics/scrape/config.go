@@ -50,10 +50,11 @@ func (m *Manager) config() (*config.Config, error) {
 	kubelets.Scheme = "https"
 	if k := m.opts.Kubelet; k != nil {
 		kubelets.HTTPClientConfig.Authorization = &commonconfig.Authorization{
-			Type: "Bearer", CredentialsFile: k.tokenFile(),
+			Type: "Bearer", Credentials: commonconfig.Secret(k.Token), CredentialsFile: k.tokenFile(),
 		}
 		kubelets.HTTPClientConfig.TLSConfig.InsecureSkipVerify = k.InsecureSkipVerify
 		if !k.InsecureSkipVerify {
+			kubelets.HTTPClientConfig.TLSConfig.CA = k.CA
 			kubelets.HTTPClientConfig.TLSConfig.CAFile = k.caFile()
 		}
 	}

@@ -2,6 +2,7 @@ package scrape
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -23,31 +24,57 @@ type Kubelet struct {
 	// own port. The right that it needs (nodes/proxy) reaches much more than
 	// metrics: prefer the nodes' ports.
 	ThroughAPIServer bool
-	Port             int    // 0: the port that the node names, else 10250
-	TokenFile        string // "": the pod's service account's
+	Port             int // 0: the port that the node names, else 10250
+	// TokenFile holds the token that is shown, Token is one; without either it is
+	// the pod's service account's.
+	TokenFile, Token string
 	// CAFile holds the authorities that sign what is asked, the kubelets or the
-	// API server; "": the service account's.
-	CAFile             string
+	// API server, CA is them, PEM; without either they are the service account's.
+	CAFile, CA         string
 	InsecureSkipVerify bool // the samples may then be anybody's
 }
 
-func (k *Kubelet) tokenFile() string { return cmp.Or(k.TokenFile, serviceAccountToken) }
-func (k *Kubelet) caFile() string    { return cmp.Or(k.CAFile, serviceAccountCA) }
+// tokenFile is "" where the token is given itself; caFile likewise.
+func (k *Kubelet) tokenFile() string {
+	if k.Token != "" {
+		return ""
+	}
+	return cmp.Or(k.TokenFile, serviceAccountToken)
+}
+
+func (k *Kubelet) caFile() string {
+	if k.CA != "" {
+		return ""
+	}
+	return cmp.Or(k.CAFile, serviceAccountCA)
+}
 
 func (k *Kubelet) check() error {
 	if k == nil {
 		return nil
 	}
-	if _, err := os.Stat(k.tokenFile()); err != nil {
-		return fmt.Errorf("scrape kubelets: %w; outside a pod, name a file with a token that may read nodes/metrics", err)
+	if k.Token != "" && k.TokenFile != "" || k.CA != "" && k.CAFile != "" {
+		return errors.New("scrape kubelets: a token and authorities come from a file or as they are, not both")
+	}
+	if err := stat(k.tokenFile()); err != nil {
+		return fmt.Errorf("scrape kubelets: %w; outside a pod, use a kubeconfig with a token, or name a file with one that may read nodes/metrics (scrape.kubelet.token_file)", err)
 	}
 	if k.InsecureSkipVerify {
 		return nil
 	}
-	if _, err := os.Stat(k.caFile()); err != nil {
+	if err := stat(k.caFile()); err != nil {
 		return fmt.Errorf("scrape kubelets: %w; name a PEM file of the authorities that sign the kubelets' certificates (scrape.kubelet.ca_file)", err)
 	}
 	return nil
+}
+
+// stat reports whether the file, where there is a name, can be found.
+func stat(name string) error {
+	if name == "" {
+		return nil
+	}
+	_, err := os.Stat(name)
+	return err
 }
 
 // node is one whose kubelet is scraped.

@@ -451,6 +451,13 @@ func TestKubelet(t *testing.T) {
 	if got := last(t, store, scopetest.Read(tenant.System), model.MetricNameLabel, "container_cpu_usage_seconds_total"); len(got) != 2 {
 		t.Errorf("the system has %v", got)
 	}
+	// Outside a pod both come with the kubeconfig instead of in files.
+	certificate, err := os.ReadFile(ca)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, store = run(t, Options{Kube: client, Kubelet: &Kubelet{Token: "node-reader", CA: string(certificate)}})
+	until(t, "kubelet, asked without files", upIs(t, store, "kubelet", 1))
 	if n := refused.Load(); n != 0 {
 		t.Errorf("%d requests without the token", n)
 	}
@@ -458,7 +465,7 @@ func TestKubelet(t *testing.T) {
 
 func TestKubeletNeedsItsFiles(t *testing.T) {
 	_, err := New(Options{Appendable: metrics.Scoped(nil, tenant.Write{}), Kube: fake.NewClientset(), Kubelet: &Kubelet{TokenFile: "/nowhere/token"}})
-	if err == nil || !strings.Contains(err.Error(), "/nowhere/token") {
+	if err == nil || !strings.Contains(err.Error(), "/nowhere/token") || !strings.Contains(err.Error(), "scrape.kubelet.token_file") {
 		t.Error(err)
 	}
 }
