@@ -39,6 +39,7 @@ type appender struct {
 	now     time.Time
 	parts   []*part
 	last    *part
+	roomy   bool // there was room when the transaction began
 	builder *labels.Builder
 }
 
@@ -116,6 +117,12 @@ func (a *appender) route(ls labels.Labels, t int64) (*part, error) {
 			return p, nil
 		}
 	}
+	if !a.roomy {
+		if err := a.store.room(0); err != nil {
+			return nil, err
+		}
+		a.roomy = true
+	}
 	db, err := a.store.database(id)
 	if err != nil {
 		return nil, err
@@ -152,7 +159,7 @@ func (a *appender) stamp(ls labels.Labels) labels.Labels {
 func (a *appender) Commit() error {
 	var first error
 	for _, p := range a.parts {
-		if err := p.app.Commit(); err != nil {
+		if err := p.db.commit(p.app); err != nil {
 			if first == nil {
 				first = err
 			}
@@ -171,7 +178,7 @@ func (a *appender) Commit() error {
 func (a *appender) Rollback() error {
 	var first error
 	for _, p := range a.parts {
-		if err := p.app.Rollback(); err != nil && first == nil {
+		if err := p.db.rollback(p.app); err != nil && first == nil {
 			first = err
 		}
 		p.db.release()

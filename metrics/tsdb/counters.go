@@ -5,6 +5,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/storage"
+
+	"github.com/oriel-project/oriel/internal/datadir"
 )
 
 // counters are the Store's own metrics. The engine's are not registered: there
@@ -73,6 +75,10 @@ func (c *counters) unregister() {
 // reasonOf names an error of Append for a counter's label.
 func reasonOf(err error) string {
 	switch {
+	case errors.Is(err, datadir.ErrFull):
+		return "disk_full"
+	case errors.Is(err, errTorn):
+		return "torn"
 	case errors.Is(err, errNoScope):
 		return "no_scope"
 	case errors.Is(err, ErrSeriesLimit):

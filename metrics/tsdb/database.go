@@ -53,6 +53,9 @@ type database struct {
 
 	samples, exemplars, refused atomic.Uint64
 
+	writing sync.Mutex  // one transaction at a time is written; see torn.go
+	torn    atomic.Bool // set under writing
+
 	mu      sync.Mutex // guards refs, closing, idle
 	refs    int
 	closing bool
@@ -154,6 +157,9 @@ func (s *Store) openDatabase(id tenant.ID, slot uint64) (*database, error) {
 	}
 	if s.opts.tune != nil {
 		s.opts.tune(o)
+	}
+	if err := finishRepairs(filepath.Join(s.dir, string(id))); err != nil {
+		return nil, fmt.Errorf("open the metrics database of %s: %w", id, err)
 	}
 	db, err := promtsdb.Open(filepath.Join(s.dir, string(id)), slog.New(&eventLog{id: id, emit: s.opts.OnEvent}), nil, o, nil)
 	if err != nil {

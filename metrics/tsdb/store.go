@@ -44,6 +44,9 @@ type Options struct {
 	// OutOfOrder is how far behind a tenant's newest sample one may come and
 	// still be taken. 0: ten minutes; negative: none.
 	OutOfOrder time.Duration
+	// Room tells whether so many bytes may be written now: with an error no sample
+	// is taken in. It is asked at every transaction. nil: always.
+	Room       func(bytes int64) error
 	Clock      clock.Clock           // nil: the machine's
 	OnEvent    func(Event)           // nil: events are dropped; called from any goroutine
 	Registerer prometheus.Registerer // nil: no metrics
@@ -68,6 +71,7 @@ const (
 	EventOpenFailed EventKind = "open_failed" // it could not be; the others work on
 	EventDeleted    EventKind = "deleted"     // a tenant's database was removed
 	EventPurged     EventKind = "purged"      // a namespace's samples were removed
+	EventReopened   EventKind = "reopened"    // a tenant's database was closed after a failed write, to be opened anew
 	EventLog        EventKind = "log"         // a warning or an error of the engine itself
 )
 
@@ -220,14 +224,21 @@ func (s *Store) lockOf(id tenant.ID) *sync.Mutex {
 // database gives the tenant's database, made if it is not there. The caller
 // releases it.
 func (s *Store) database(id tenant.ID) (*database, error) {
-	if db, err := s.opened(id); db != nil || errors.Is(err, errClosed) {
+	if db, err := s.opened(id); db != nil && !db.torn.Load() || errors.Is(err, errClosed) {
 		return db, err
+	} else if db != nil {
+		db.release()
 	}
 	l := s.lockOf(id)
 	l.Lock()
 	defer l.Unlock()
-	if db, err := s.opened(id); db != nil || errors.Is(err, errClosed) {
+	if db, err := s.opened(id); db != nil && !db.torn.Load() || errors.Is(err, errClosed) {
 		return db, err
+	} else if db != nil {
+		db.release()
+		if err := s.retire(db); err != nil {
+			return nil, err
+		}
 	}
 	s.mu.Lock()
 	if b, is := s.broken[id]; is && s.opts.Clock().Sub(b.at) < retryAfter {
@@ -349,6 +360,10 @@ func (s *Store) Delete(ctx context.Context, id tenant.ID) error {
 // of the namespace, which are kept in memory and few, go as new ones come.
 func (s *Store) Purge(ctx context.Context, id tenant.ID, cluster, namespace string, from, to time.Time) error {
 	db, err := s.opened(id)
+	if db != nil && db.torn.Load() {
+		db.release()
+		db, err = s.database(id)
+	}
 	if err != nil {
 		return fmt.Errorf("purge namespace %s/%s: %w", cluster, namespace, err)
 	}
@@ -360,7 +375,7 @@ func (s *Store) Purge(ctx context.Context, id tenant.ID, cluster, namespace stri
 	if !ok {
 		return nil
 	}
-	err = db.db.Delete(ctx, span.Mint, span.Maxt,
+	err = db.delete(ctx, span.Mint, span.Maxt,
 		labels.MustNewMatcher(labels.MatchEqual, "cluster", cluster),
 		labels.MustNewMatcher(labels.MatchEqual, "namespace", namespace))
 	if err != nil {
