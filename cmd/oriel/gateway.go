@@ -145,6 +145,7 @@ func (g *gateway) openStores() error {
 	g.logs, err = store.Open(g.dir.Path(dirLogs), store.Options{
 		Durability: store.Durability(g.cfg.Logs.Durability),
 		Retention:  g.logRetention,
+		Room:       g.dir.Room,
 		OnEvent: func(e store.Event) {
 			g.log.Log(context.Background(), eventLevel(e.Err), "log store: "+string(e.Kind), "file", e.File, "offset", e.Offset, "bytes", e.Bytes, "files", e.Files, "records", e.Records, "error", e.Err)
 		},
@@ -158,6 +159,7 @@ func (g *gateway) openStores() error {
 		Retention:  g.seriesRetention,
 		SeriesMax:  g.seriesMax,
 		OutOfOrder: outOfOrder(g.cfg),
+		Room:       g.dir.Room,
 		OnEvent: func(e tsdb.Event) {
 			g.log.Log(context.Background(), eventLevel(e.Err), "metric store: "+e.Message, "kind", string(e.Kind), "tenant", string(e.Tenant), "error", e.Err)
 		},

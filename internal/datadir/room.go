@@ -22,13 +22,12 @@ const (
 // does not say, writing will tell.
 func (d *Dir) Room(bytes int64) error {
 	var st syscall.Statfs_t
-	if syscall.Statfs(d.path, &st) != nil {
-		return nil
+	if err := syscall.Statfs(d.path, &st); err == nil {
+		free := int64(st.Bavail * uint64(st.Bsize))
+		reserve := min(int64(st.Blocks*uint64(st.Bsize)/reserveShare), reserveBytesMax)
+		if free-bytes < reserve {
+			return fmt.Errorf("%w: %s has %d MiB left, and nothing more is taken in below %d: free space, or give it a larger disk", ErrFull, d.path, free>>20, (reserve+bytes)>>20)
+		}
 	}
-	free := int64(st.Bavail * uint64(st.Bsize))
-	reserve := min(int64(st.Blocks*uint64(st.Bsize)/reserveShare), reserveBytesMax)
-	if free-bytes >= reserve {
-		return nil
-	}
-	return fmt.Errorf("%w: %s has %d MiB left, and nothing more is taken in below %d: free space, or give it a larger disk", ErrFull, d.path, free>>20, (reserve+bytes)>>20)
+	return nil
 }

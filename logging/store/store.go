@@ -40,7 +40,10 @@ type Options struct {
 	Retention func(tenant.ID) time.Duration
 	// SegmentBytesMax is the size at which a new file is begun; 0: 64 MiB.
 	SegmentBytesMax int64
-	Clock           clock.Clock // nil: the machine's
+	// Room tells whether so many bytes may be written now: with an error nothing is
+	// taken in, as on a full disk. It is asked at every commit. nil: always.
+	Room  func(bytes int64) error
+	Clock clock.Clock // nil: the machine's
 	// OnEvent is told what an operator may want to know. It must not call the
 	// store. May be nil.
 	OnEvent func(Event)
@@ -74,6 +77,7 @@ type Store struct {
 	keys    keys
 	nextSeq uint64
 	broken  error // the last write failed: repair before the next one
+	full    bool  // there was no room for the last commit
 	dirty   bool  // written and not synced
 }
 

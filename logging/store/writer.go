@@ -99,6 +99,12 @@ func (s *Store) commit(group []*request) {
 	if len(group) == 0 {
 		return
 	}
+	if err := s.room(); err != nil {
+		for _, req := range group {
+			req.answer <- err
+		}
+		return
+	}
 	now := s.opts.Clock()
 	s.keys.expire(now)
 	p := &pending{b: newBuilder(s.nextSeq), ids: map[hash]givenID{}, keys: map[string]batchEntry{}}
@@ -314,6 +320,28 @@ func (s *Store) commitFrame(frame func(*file) ([]byte, *frame, error), also func
 	s.m.commits.Inc()
 	s.m.commitTime.Observe(time.Since(began).Seconds())
 	return nil
+}
+
+// room asks whether the disk has room for records, and tells where that changes.
+// Purges are not asked about: they are small, and make room.
+func (s *Store) room() error {
+	if s.opts.Room == nil {
+		return nil
+	}
+	err := s.opts.Room(0)
+	switch {
+	case err != nil:
+		if !s.full {
+			s.m.available.Set(0)
+			s.opts.OnEvent(Event{Kind: EventUnavailable, Err: err})
+		}
+		err = fmt.Errorf("%w: %w", logging.ErrUnavailable, err)
+	case s.full && s.broken == nil:
+		s.m.available.Set(1)
+		s.opts.OnEvent(Event{Kind: EventAvailable})
+	}
+	s.full = err != nil
+	return err
 }
 
 // fail notes that the log cannot be written, for whatever reason.
