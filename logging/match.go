@@ -59,7 +59,8 @@ func (f Exists) Match(d *Doc) bool {
 // field's strings compare.
 func (d *Doc) any(f Field, fn func(v Value, exact bool) bool) bool {
 	some := func(name string, vals []Value) bool {
-		exact := f.Exact || IsKeyword(name)
+		// A word that is looked for everywhere finds a level in any case.
+		exact := f.Exact || IsKeyword(name) && name != fieldLevel
 		for _, v := range vals {
 			if fn(v, exact) {
 				return true

@@ -49,6 +49,8 @@ func TestMatch(t *testing.T) {
 		{Term{Field: f("level"), Text: "warning", Fold: true}, true},
 		{Term{Field: f("pod"), Text: "web"}, false}, // whole values
 		{Term{Field: f("_id"), Text: "id1"}, true},
+		{Phrase{Field: f("*"), Tokens: []string{"warn"}, Raw: "WARN"}, true}, // the level
+		{Phrase{Field: f("level"), Tokens: []string{"warn"}, Raw: "WARN"}, false},
 		{Term{Field: f("*"), Text: "lazy"}, true},
 		{Term{Field: f("*"), Text: "500"}, true},
 		{Term{Field: f("*"), Text: "eu"}, true},

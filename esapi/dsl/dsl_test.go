@@ -54,7 +54,8 @@ func TestQueryString(t *testing.T) {
 	for _, c := range []struct{ query, want string }{
 		{"", ""}, {"   ", ""}, {"*", "abcde"}, {"*:*", "abcde"},
 		{"timeout", "e"}, {"TIMEOUT", "e"}, {"error", "ae"},
-		{"level:error", "ae"}, {"level:(error OR warn)", "ade"}, {"level:(error warn)", ""},
+		{"level:error", "ae"}, {"level:(error OR warn)", "ade"}, {"level:(error warn)", "ade"},
+		{"level:ERROR", "ae"}, {`level:"Error"`, "ae"}, {"level:(Error WARN)", "ade"}, {"level:ERR*", "ae"}, {"INFO", "bc"}, {"level:err", ""},
 		{"level:error AND status:500", "a"}, {"level:error && status:500", "a"},
 		{"level:error AND NOT status:500", "e"}, {"level:error -status:500", "e"}, {"level:error !status:500", "e"},
 		{"-level:info", "ade"}, {"NOT level:info", "ade"}, {"+level:info +status:200", "b"},
@@ -81,7 +82,7 @@ func TestQueryString(t *testing.T) {
 		{"@timestamp:[now-2h TO now]", "a"}, {"@timestamp:[2024-01-01 TO 2024-01-31]", "cd"}, {"@timestamp:2024-01-31", "d"},
 		{`@timestamp:["2024-02-29T00:00:00Z" TO *]`, "ae"}, {"@timestamp:>now", "e"}, {"@timestamp:[now-1d/d TO *]", "abe"}, {`@timestamp:>=now-1d\/d`, "abe"}, {"@timestamp:>=now-1d/d", "!"},
 		{"seen:>=2024-02-01", "e"}, {"tags:red AND tags:green", "c"}, {"_id:a OR _id:e", "ae"}, {"_index:logs-eu-shop", "abcde"},
-		{"refused - timeout", "ae"}, {"foo AND", "!"}, {"AND foo", "!"}, {"(foo", "!"}, {"foo)", "!"}, {`"foo`, "!"}, {"[1 TO", "!"},
+		{"refused - timeout", "ae"}, {"refused -> timeout", "ae"}, {"refused >= 7", "a"}, {"status:>= 500", "!"}, {"status:<", "!"}, {"foo AND", "!"}, {"AND foo", "!"}, {"(foo", "!"}, {"foo)", "!"}, {`"foo`, "!"}, {"[1 TO", "!"},
 		{"a:b:c", "!"}, {"()", "!"}, {"foo^", "!"}, {"NOT NOT foo", "!"}, {"/var/log", "d"}, {"/ab", "!"}, {`foo\`, "!"}, {"@timestamp:banana", "!"},
 		{strings.Repeat("(", 100) + "a" + strings.Repeat(")", 100), "!"},
 	} {
@@ -117,7 +118,7 @@ func TestQueries(t *testing.T) {
 		{`{"constant_score":{"filter":{"term":{"level":"warn"}},"boost":2}}`, "d"},
 		{`{"term":{"app.keyword":"shop-api"}}`, ""}, {`{"term":{"app.keyword":{"value":"shop-api","case_insensitive":true}}}`, "a"},
 		{`{"term":{"app":"Shop"}}`, ""}, {`{"term":{"user.admin":true}}`, "a"},
-		{`{"terms":{"level":["error","warn"],"boost":1}}`, "ade"}, {`{"terms":{"status":[200,"500"]}}`, "ab"}, {`{"terms":{"level":[]}}`, ""},
+		{`{"terms":{"level":["error","warn"],"boost":1}}`, "ade"}, {`{"terms":{"level":["ERROR"]}}`, "ae"}, {`{"match":{"level":"Warn"}}`, "d"}, {`{"prefix":{"level":"ERR"}}`, "ae"}, {`{"terms":{"status":[200,"500"]}}`, "ab"}, {`{"terms":{"level":[]}}`, ""},
 		{`{"match":{"message":"refused handled"}}`, "ab"}, {`{"match":{"message":{"query":"refused handled","operator":"and"}}}`, ""},
 		{`{"match":{"message":{"query":"new york disk","minimum_should_match":2}}}`, "c"}, {`{"match":{"status":"404"}}`, "cd"},
 		{`{"match":{"message":{"query":"tmeout","fuzziness":"AUTO"}}}`, "e"},
@@ -164,6 +165,23 @@ func parseQuery(t *testing.T, s string) (logging.Filter, error) {
 		t.Fatalf("%s: %v", s, err)
 	}
 	return ParseQuery(n, testEnv)
+}
+
+// Most clients show an error's first reason and nothing else of it.
+func TestQueryStringComplaints(t *testing.T) {
+	for _, c := range []struct{ query, want string }{
+		{"path:/checkout", `a slash begins a regular expression: write \/, or put the value in double quotes`},
+		{`"order paid`, "close the quote"},
+		{"level:(error", `Encountered " <EOF> "`},
+		{"message:/a#b/", "operator # is not supported"},
+		{"status:>= 500", "write it without a blank, as in status:>=500"},
+	} {
+		_, err := ParseQueryString(c.query, testEnv)
+		var e *Error
+		if !errors.As(err, &e) || !strings.Contains(e.Reason, "Failed to parse query ["+c.query+"]: ") || !strings.Contains(e.Reason, c.want) {
+			t.Errorf("%s: got %v, want a reason with %q", c.query, err, c.want)
+		}
+	}
 }
 
 func TestQueriesRefused(t *testing.T) {

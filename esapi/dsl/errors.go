@@ -40,7 +40,7 @@ func badDate(text, format string) *Error {
 // badQueryString is how Elasticsearch refuses a query_string it cannot parse.
 func badQueryString(query, reason string) *Error {
 	return &Error{Status: 400, Type: "query_shard_exception", Phase: true,
-		Reason: "Failed to parse query [" + clip(query) + "]",
+		Reason: "Failed to parse query [" + clip(query) + "]: " + reason, // most clients show nothing but this
 		Cause:  &Error{Type: "parse_exception", Reason: "Cannot parse '" + clip(query) + "': " + reason}}
 }
 

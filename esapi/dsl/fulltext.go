@@ -66,6 +66,15 @@ func word(f logging.Field, text, raw string) logging.Filter {
 	return logging.Phrase{Field: f, Tokens: tokens, Raw: raw}
 }
 
+// levelField is compared whatever the case: senders and searchers spell levels
+// as they like.
+const levelField = "level"
+
+// whole finds a field's whole value.
+func whole(f logging.Field, text string) logging.Filter {
+	return logging.Term{Field: f, Text: text, Fold: f.Name == levelField}
+}
+
 // fullText finds the words of a text: any of them (least 1), some, or all
 // (least < 0). Where the field holds whole values, the whole text.
 func (p *parser) fullText(f logging.Field, text string, least func(n int) (int, error)) (logging.Filter, error) {
@@ -73,7 +82,7 @@ func (p *parser) fullText(f logging.Field, text string, least func(n int) (int, 
 		return p.oneTerm(f, text, false)
 	}
 	if f.Exact {
-		return logging.Term{Field: f, Text: text}, nil
+		return whole(f, text), nil
 	}
 	ws := words(text)
 	if len(ws) <= 1 {
@@ -131,7 +140,7 @@ func (p *parser) phrase(f logging.Field, text string, slop int, prefix bool) (lo
 	case isDate(f):
 		return p.oneTerm(f, text, false)
 	case f.Exact && !prefix:
-		return logging.Term{Field: f, Text: text}, nil
+		return whole(f, text), nil
 	}
 	return logging.Phrase{Field: f, Tokens: logging.Analyze(text), Raw: text, Slop: slop, LastPrefix: prefix}, nil
 }

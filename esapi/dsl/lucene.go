@@ -245,11 +245,24 @@ func (l *luceneParser) terms(fields []logging.Field, n int) (logging.Filter, err
 		least = leastAll
 	}
 	return l.over(fields, func(f logging.Field) (logging.Filter, error) {
-		if l.set.phrase || l.set.prefix {
+		switch {
+		case l.set.phrase || l.set.prefix:
 			return l.phrase(f, strings.Join(parts, " "), l.set.slop, l.set.prefix)
+		case !l.set.and && logging.IsKeyword(f.Name):
+			return l.oneOf(f, parts)
 		}
 		return l.fullText(f, strings.Join(parts, " "), least)
 	})
+}
+
+// oneOf finds any of the words in a stamped name, as level:(error warn) means it
+// where level is a text. Elasticsearch would look for a keyword of two words.
+func (l *luceneParser) oneOf(f logging.Field, words []string) (logging.Filter, error) {
+	of := []logging.Filter{whole(f, strings.Join(words, " "))}
+	for _, w := range words {
+		of = append(of, whole(f, w))
+	}
+	return anyOf(of, 1), l.count(len(of))
 }
 
 // over asks the same of several fields.
@@ -378,7 +391,11 @@ func (l *luceneParser) silent(fields []logging.Field, text string) bool {
 }
 
 func (l *luceneParser) plain(f logging.Field, text, edits string, isFuzzy bool) (logging.Filter, error) {
-	if low, high, ok := compared(text); ok {
+	// Without a field a word such as the arrow's head in "a -> b" compares nothing.
+	if low, high, ok := compared(text); ok && f.Name != "" {
+		if low != nil && low.text == "" || high != nil && high.text == "" {
+			return nil, badQueryString(l.query, fmt.Sprintf("nothing to compare behind %s: write it without a blank, as in %s:%s500", text, f.Name, text))
+		}
 		return l.rangeOver(f, low, high, dateSettings{zone: l.set.zone})
 	}
 	if isFuzzy && !isDate(f) {
@@ -418,7 +435,7 @@ func wildcard(f logging.Field, text string) logging.Filter {
 // case for analysed fields, as it is for whole values, both for several fields.
 func spellings(f logging.Field, text string, make func(string) (logging.Filter, error)) (logging.Filter, error) {
 	small := strings.Map(unicode.ToLower, text)
-	if f.Exact || small == text {
+	if f.Exact && f.Name != levelField || small == text {
 		return make(text)
 	}
 	lowered, err := make(small)

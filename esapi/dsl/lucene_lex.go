@@ -162,7 +162,11 @@ func (l *lexer) delimited(delim byte) (string, error) {
 		}
 	}
 	l.at = len(l.s)
-	return "", l.lexical(start)
+	mend := `close the quote, or write \"`
+	if delim == '/' {
+		mend = `a slash begins a regular expression: write \/, or put the value in double quotes`
+	}
+	return "", fmt.Errorf("%w: %s", l.lexical(start), mend)
 }
 
 func (l *lexer) term() (token, error) {

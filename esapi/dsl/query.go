@@ -340,7 +340,7 @@ func (p *parser) oneTerm(f logging.Field, text string, fold bool) (logging.Filte
 	if isDate(f) {
 		return p.dateRange(f, &end{text, true}, &end{text, true}, dateSettings{})
 	}
-	return logging.Term{Field: f, Text: text, Fold: fold}, nil
+	return logging.Term{Field: f, Text: text, Fold: fold || f.Name == levelField}, nil
 }
 
 func (p *parser) terms(n Node) (logging.Filter, error) {
@@ -402,7 +402,7 @@ func (p *parser) pattern(clause string, n Node) (logging.Filter, error) {
 		return nil, err
 	}
 	v, _ := body.Get(key)
-	fold := flag(body, "case_insensitive")
+	fold := flag(body, "case_insensitive") || f.Name == levelField
 	switch clause {
 	case "prefix":
 		return logging.Pattern{Field: f, Kind: logging.Prefix, Text: v.Text, Fold: fold}, nil
