@@ -21,6 +21,7 @@ const module = "github.com/oriel-project/oriel"
 var floors = map[string]int{
 	"internal/clock":    0,
 	"internal/datadir":  0,
+	"internal/filelock": 0,
 	"internal/golden":   0,
 	"internal/httpx":    0,
 	"internal/jsontext": 0,
@@ -64,6 +65,7 @@ var floors = map[string]int{
 	"demo":      6,
 
 	"test/arch":     7,
+	"test/debian":   7,
 	"test/kubetest": 7,
 	"test/script":   7,
 	"test/real":     7,

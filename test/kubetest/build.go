@@ -14,7 +14,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"syscall"
+
+	"github.com/oriel-project/oriel/internal/filelock"
 )
 
 const modulePath = "github.com/oriel-project/oriel"
@@ -46,7 +47,7 @@ func Binaries(ctx context.Context) (kubebox, kubectl string, err error) {
 		return "", "", err
 	}
 	kubebox, kubectl = filepath.Join(dir, "kubebox"), filepath.Join(dir, "kubectl")
-	unlock, err := lock(filepath.Join(dir, "LOCK"))
+	unlock, err := filelock.Lock(filepath.Join(dir, "LOCK"))
 	if err != nil {
 		return "", "", err
 	}
@@ -162,19 +163,6 @@ func hashSources(dir string) (string, error) {
 		fmt.Fprintf(h, "%s %x\n", filepath.ToSlash(rel), sha256.Sum256(b))
 	}
 	return hex.EncodeToString(h.Sum(nil))[:16], nil
-}
-
-// lock waits for the file's lock, which the kernel releases if we die.
-func lock(path string) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("lock %s: %w", path, err)
-	}
-	return func() { f.Close() }, nil
 }
 
 func exists(path string) bool {

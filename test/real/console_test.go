@@ -27,6 +27,7 @@ import (
 	"github.com/oriel-project/oriel/logging/mem"
 	"github.com/oriel-project/oriel/tenant"
 	"github.com/oriel-project/oriel/tenant/scopetest"
+	"github.com/oriel-project/oriel/test/debian"
 )
 
 var shots = flag.String("shots", "", "directory for pictures of the console's pages")
@@ -74,7 +75,7 @@ func chromium(t *testing.T, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "chromium", append([]string{
+	cmd := exec.CommandContext(ctx, debian.Program(t, "chromium", "chromium"), append([]string{
 		"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
 		"--disable-component-update", "--disable-sync", "--hide-scrollbars", "--user-data-dir=" + t.TempDir(),
 	}, args...)...)

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 	"github.com/oriel-project/oriel/logging/mem"
 	"github.com/oriel-project/oriel/tenant"
 	"github.com/oriel-project/oriel/tenant/scopetest"
+	"github.com/oriel-project/oriel/test/debian"
 )
 
 // intake is a store with the edges that shippers talk to.
@@ -105,27 +107,6 @@ func (in *intake) wait(t *testing.T, n int) []logging.Record {
 	}
 }
 
-// debian installs the package of a program where it is missing.
-func debian(t *testing.T, program, pkg string) string {
-	t.Helper()
-	for _, dir := range []string{"", "/lib/systemd/", "/usr/sbin/"} {
-		if p, err := exec.LookPath(dir + program); err == nil {
-			return p
-		}
-	}
-	install := "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends " + pkg
-	if out, err := exec.Command("sh", "-c", install).CombinedOutput(); err != nil {
-		t.Fatalf("install %s: %v\n%s", pkg, err, out)
-	}
-	for _, dir := range []string{"", "/lib/systemd/", "/usr/sbin/"} {
-		if p, err := exec.LookPath(dir + program); err == nil {
-			return p
-		}
-	}
-	t.Fatalf("package %s has no %s", pkg, program)
-	return ""
-}
-
 func command(t *testing.T, dir, name string, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
@@ -142,8 +123,8 @@ func command(t *testing.T, dir, name string, args ...string) string {
 // TestJournalUpload sends a journal with systemd's own uploader: all of it once,
 // then from its cursor on, which repeats the last entry.
 func TestJournalUpload(t *testing.T) {
-	remote := debian(t, "systemd-journal-remote", "systemd-journal-remote")
-	upload := debian(t, "systemd-journal-upload", "systemd-journal-remote")
+	remote := debian.Program(t, "systemd-journal-remote", "systemd-journal-remote")
+	upload := debian.Program(t, "systemd-journal-upload", "systemd-journal-remote")
 	in := newIntake()
 	srv := in.serveHTTP(t, journal.New(journal.Options{Appender: in.store, Stamper: &logging.Stamper{}}))
 	dir := t.TempDir()
@@ -209,9 +190,8 @@ func TestJournalUpload(t *testing.T) {
 // TestForwardOfNode sends with the two loggers that Node.js programs use, in
 // every mode, with acknowledgements and the handshake.
 func TestForwardOfNode(t *testing.T) {
-	for _, p := range []string{"node", "npm"} {
-		debian(t, p, p+"js")
-	}
+	debian.Program(t, "node", "nodejs")
+	debian.Program(t, "npm", "npm")
 	dir := t.TempDir()
 	command(t, dir, "npm", "install", "--no-save", "--silent", "--no-audit", "--no-fund", "fluent-logger@3.4.1", "@fluent-org/logger@1.0.10")
 	script, err := filepath.Abs("testdata/forward.js")
@@ -251,7 +231,10 @@ func TestForwardOfNode(t *testing.T) {
 
 // TestForwardOfPython sends with the logger of Python, which asks for nothing back.
 func TestForwardOfPython(t *testing.T) {
-	debian(t, "python3", "python3-venv")
+	debian.Program(t, "python3", "python3")
+	debian.Package(t, "python3-venv", func() bool {
+		return exec.Command("python3", "-c", "import venv, ensurepip").Run() == nil
+	})
 	dir := t.TempDir()
 	command(t, dir, "python3", "-m", "venv", "v")
 	command(t, dir, "v/bin/pip", "install", "-q", "fluent-logger==0.11.1")
@@ -274,10 +257,11 @@ s.close()
 
 // TestBulkOfRsyslog lets rsyslog send to _bulk, with what it makes of bodies.
 func TestBulkOfRsyslog(t *testing.T) {
-	rsyslogd := debian(t, "rsyslogd", "rsyslog")
-	if found, _ := filepath.Glob("/usr/lib/*/rsyslog/omelasticsearch.so"); found == nil {
-		command(t, "", "apt-get", "install", "-y", "-qq", "--no-install-recommends", "rsyslog-elasticsearch")
-	}
+	rsyslogd := debian.Program(t, "rsyslogd", "rsyslog")
+	debian.Package(t, "rsyslog-elasticsearch", func() bool {
+		found, _ := filepath.Glob("/usr/lib/*/rsyslog/omelasticsearch.so")
+		return found != nil
+	})
 	in := newIntake()
 	b := bulk.New(bulk.Options{Appender: in.store, Stamper: &logging.Stamper{}})
 	srv := in.serveHTTP(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -312,6 +296,7 @@ action(type="omelasticsearch" server=%[3]q serverport=%[4]q template="doc" searc
 	cmd := exec.Command(rsyslogd, "-n", "-f", filepath.Join(dir, "c.conf"), "-i", filepath.Join(dir, "pid"))
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/oriel-project/oriel/dashboards"
 	"github.com/oriel-project/oriel/dashboards/grafanatest"
 	"github.com/oriel-project/oriel/tenant"
+	"github.com/oriel-project/oriel/test/debian"
 )
 
 // TestOlivere uses the Elasticsearch listener by olivere/elastic with sniffing
@@ -197,7 +198,7 @@ func TestGrafana(t *testing.T) {
 // TestBrowser looks at the pages as a browser shows them: charts with lines in
 // them, log lines, and a tenants' list.
 func TestBrowser(t *testing.T) {
-	chromium := debian(t, "chromium", "chromium")
+	chromium := debian.Program(t, "chromium", "chromium")
 	p := newProgram(t, "--demo")
 	p.start()
 	if err := poll(30*time.Second, func() error {
@@ -237,24 +238,4 @@ func TestBrowser(t *testing.T) {
 	if !regexp.MustCompile(`shop-web-[a-z0-9-]+`).MatchString(page) {
 		t.Error("/t/shop/ shows no log line of a pod of shop")
 	}
-}
-
-// debian gives the path of a program, installing its package where it is missing.
-func debian(t *testing.T, program, pkg string) string {
-	t.Helper()
-	if path, err := exec.LookPath(program); err == nil {
-		return path
-	}
-	for _, args := range [][]string{{"update"}, {"install", "-y", "--no-install-recommends", pkg}} {
-		cmd := exec.Command("apt-get", args...)
-		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("install Debian's package %s (as root): %v\n%s", pkg, err, tail(string(out), 2000))
-		}
-	}
-	path, err := exec.LookPath(program)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
 }

@@ -117,9 +117,8 @@ type proc struct {
 	done chan struct{} // closed after the end
 	err  error         // of Wait, after done
 
-	mu    sync.Mutex
-	log   bytes.Buffer
-	ports map[string]string // listener -> address
+	mu  sync.Mutex // guards log
+	log bytes.Buffer
 }
 
 func (p *proc) Write(b []byte) (int, error) {
