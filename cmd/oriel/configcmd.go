@@ -21,11 +21,11 @@ func newConfig(g *global) *cobra.Command {
 	var role string
 	c.PersistentFlags().StringVar(&role, "role", string(config.RoleUp), "whose configuration it is: up, central or agent")
 	load := func(file string) (*config.Config, error) {
-		switch r := config.Role(role); r {
-		case config.RoleUp, config.RoleCentral, config.RoleAgent:
-			return config.Load(r, file)
+		r, err := parseRole(role)
+		if err != nil {
+			return nil, err
 		}
-		return nil, usagef("--role %q: want up, central or agent", role)
+		return config.Load(r, file)
 	}
 	c.AddCommand(
 		&cobra.Command{
@@ -39,8 +39,17 @@ func newConfig(g *global) *cobra.Command {
 			},
 		},
 		&cobra.Command{
-			Use: "print", Short: "print the effective configuration, secrets masked", Example: "  oriel config print --config oriel.yaml", Args: cobra.NoArgs,
+			Use: "print", Short: "print the effective configuration, secrets masked; without --config the defaults", Example: "  oriel config print --role central > oriel.yaml\n  oriel config print --config oriel.yaml", Args: cobra.NoArgs,
 			RunE: func(*cobra.Command, []string) error {
+				if g.configFile == "" {
+					r, err := parseRole(role)
+					if err != nil {
+						return err
+					}
+					// Not validated: an agent's defaults lack its central, and whoever
+					// writes the first file wants to see them.
+					return config.Default(r).Print(g.stdout)
+				}
 				cfg, err := load(g.configFile)
 				if err != nil {
 					return err
@@ -50,4 +59,12 @@ func newConfig(g *global) *cobra.Command {
 		},
 	)
 	return c
+}
+
+func parseRole(s string) (config.Role, error) {
+	switch r := config.Role(s); r {
+	case config.RoleUp, config.RoleCentral, config.RoleAgent:
+		return r, nil
+	}
+	return "", usagef("--role %q: want up, central or agent", s)
 }

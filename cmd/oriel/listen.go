@@ -31,6 +31,9 @@ func (l *listenFlag) open(logger *slog.Logger) (net.Listener, error) {
 	if l.addr == "" {
 		return nil, nil
 	}
+	if _, _, err := net.SplitHostPort(l.addr); err != nil {
+		return nil, usagef("--listen.%s %q: want HOST:PORT of an address of this machine, such as 127.0.0.1:0", l.name, l.addr)
+	}
 	ln, err := net.Listen("tcp", l.addr)
 	switch {
 	case err == nil:

@@ -13,11 +13,13 @@ import (
 	"github.com/olivere/elastic/v7"
 	"github.com/spf13/cobra"
 
+	"github.com/oriel-project/oriel/config"
 	"github.com/oriel-project/oriel/tenant"
 )
 
 func newLogs(g *global) *cobra.Command {
-	o := logsOptions{}
+	var o logsOptions
+	var since string
 	c := &cobra.Command{
 		Use:   "logs [-t TENANT] [--since 15m] [-f] [-o text|json] ['QUERY']",
 		Short: "search and tail logs; QUERY is Lucene's syntax, as in Grafana",
@@ -28,12 +30,17 @@ func newLogs(g *global) *cobra.Command {
 			if len(args) == 1 {
 				o.query = args[0]
 			}
+			d, err := config.ParseDuration(since)
+			if err != nil {
+				return usagef("--since: %w", err)
+			}
+			o.since = time.Duration(d)
 			return g.logs(c.Context(), o)
 		},
 	}
 	f := c.Flags()
 	f.StringVarP(&o.tenant, "tenant", "t", "", "whose logs; default: everything the token may read")
-	f.DurationVar(&o.since, "since", 15*time.Minute, "how far back")
+	f.StringVar(&since, "since", "15m", "how far back, such as 30s, 2h or 7d")
 	f.BoolVarP(&o.follow, "follow", "f", false, "go on with new records until interrupted")
 	f.StringVarP(&o.output, "output", "o", "text", "text, or json: one document a line, as the sender wrote it")
 	f.IntVarP(&o.limit, "limit", "n", 500, "newest records to print, 10000 at most")
@@ -63,10 +70,11 @@ func (g *global) logs(ctx context.Context, o logsOptions) error {
 	}
 	if o.tenant != "" {
 		id, err := tenant.ParseID(o.tenant)
-		if err != nil && !tenant.ID(o.tenant).Reserved() {
+		switch {
+		case tenant.ID(o.tenant).Reserved():
+			return usagef("--tenant %s: it is the operator's and cannot be named; without --tenant an operator's token reads everything, it included", o.tenant)
+		case err != nil:
 			return usageError{err}
-		} else if err != nil {
-			id = tenant.ID(o.tenant)
 		}
 		base += "/t/" + string(id)
 	}
@@ -149,7 +157,7 @@ func searchError(url string, err error) error {
 		if len(ee.Details.RootCause) > 0 {
 			reason = ee.Details.RootCause[0].Reason
 		}
-		return fmt.Errorf("search: %s", reason)
+		return fmt.Errorf("search: %s; write QUERY as in Grafana, such as 'level:error AND \"connection refused\"'", reason)
 	}
 	return fmt.Errorf("search: %w", err)
 }

@@ -30,15 +30,27 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	defer stop()
 	root := newRoot(stdout, stderr)
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return 0
 	}
+	_, usage := errors.AsType[usageError](err)
+	if !usage && isCobraUsage(err) {
+		usage, err = true, fmt.Errorf("%w; usage: %s; see '%s --help'", err, useLine(cmd), cmd.CommandPath())
+	}
 	fmt.Fprintln(stderr, "oriel:", oneLine(err.Error()))
-	if _, ok := errors.AsType[usageError](err); ok || isCobraUsage(err) {
+	if usage {
 		return 2
 	}
 	return 1
+}
+
+// useLine is a command with its arguments: "oriel tenants show T".
+func useLine(c *cobra.Command) string {
+	if !c.HasParent() {
+		return c.Use + " COMMAND"
+	}
+	return c.Parent().CommandPath() + " " + c.Use
 }
 
 // withSignals ends ctx at the first SIGTERM or SIGINT; a second one exits now.
@@ -114,7 +126,8 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usagef("%s; see '%s --help'", strings.TrimSuffix(err.Error(), "."), c.CommandPath())
+		what, _, _ := strings.Cut(err.Error(), ": strconv.") // Go's word for it helps nobody
+		return usagef("%s; see '%s --help'", what, c.CommandPath())
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
 	p := root.PersistentFlags()

@@ -40,6 +40,8 @@ func (g *global) adminError(err error) error {
 		return nil
 	case !ok:
 		return fmt.Errorf("ask %s: %w; is Oriel running there? (--url)", g.url, err)
+	case se.Status == http.StatusNotFound && strings.HasPrefix(se.Reason, "tenant "):
+		return fmt.Errorf("%s; 'oriel tenants list' shows those that exist", se.Reason)
 	case se.Status == http.StatusUnauthorized:
 		return fmt.Errorf("%s wants an operator's token: give one with --token-file or $ORIEL_TOKEN, or name its data directory with --data-dir", g.url)
 	}

@@ -82,6 +82,9 @@ func (g *global) createToken(ctx context.Context, f tokenFlags) error {
 	if kinds != 1 {
 		return usagef("give exactly one of --tenant T, --cluster C and --operator")
 	}
+	if f.cluster == "" && (f.region != "" || f.cloud != "") {
+		return usagef("--region and --cloud belong to --cluster C: leave them out")
+	}
 	if f.expires != "" {
 		d, err := config.ParseDuration(f.expires)
 		if err != nil {

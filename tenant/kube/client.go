@@ -51,7 +51,7 @@ func clientConfig(kubeconfig, context string, inCluster bool) (*rest.Config, err
 	case kubeconfig != "":
 		file, err := clientcmd.LoadFromFile(kubeconfig)
 		if err != nil {
-			return nil, fmt.Errorf("kubeconfig %s: %w", kubeconfig, err)
+			return nil, fmt.Errorf("kubeconfig %s: %w; name one that can be read with --kubeconfig or kubernetes.kubeconfig", kubeconfig, err)
 		}
 		if context != "" && file.Contexts[context] == nil {
 			return nil, fmt.Errorf("kubeconfig %s has no context %q: set kubernetes.context to one of %s", kubeconfig, context,
