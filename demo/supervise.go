@@ -126,9 +126,6 @@ func (s *supervisor) keep(ctx context.Context, team string) error {
 		})
 		moved := life.Err() != nil
 		cancel()
-		if ctx.Err() != nil {
-			break
-		}
 		if moved || time.Since(began) > healthyFor {
 			pause = restartMin
 		}
