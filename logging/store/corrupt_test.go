@@ -112,7 +112,11 @@ func b2i(b bool) int {
 // TestFlipped flips a bit anywhere in the second of four frames, in the last
 // file and in an earlier one: that frame is lost, and the others are not.
 func TestFlipped(t *testing.T) {
-	for _, fileMax := range []int64{1 << 20, 900} {
+	for _, c := range []struct {
+		fileMax int64
+		fine    int
+	}{{1 << 20, 0}, {900, 0}, {900, 1}} {
+		fileMax := c.fileMax
 		fs, frames := written(t, 4, fileMax)
 		if len(frames) < 3 {
 			t.Fatalf("only %d frames in the first file of at most %d bytes", len(frames), fileMax)
@@ -121,7 +125,7 @@ func TestFlipped(t *testing.T) {
 		for at := lost.offset; at < lost.end(); at += 3 {
 			bad := fs.Crash(nil)
 			edit(t, bad, func(f vfs.File) { flip(t, f, at) })
-			s, ev := open(t, bad, Options{SegmentBytesMax: fileMax})
+			s, ev := open(t, bad, Options{SegmentBytesMax: fileMax, fineSectionsMax: c.fine})
 			got := messages(t, s, scopetest.Operator())
 			for _, m := range []string{"m0", "p0", "m2", "p2", "m3", "p3"} {
 				if !slices.Contains(got, m) {

@@ -15,7 +15,7 @@ import (
 
 // file is one file of the log. What is before size is durable and does not
 // change; sections and frames are only ever appended to, so that a copy of the
-// slice is a moment of the file.
+// slice is a moment of the file, until coarsen replaces the sections.
 type file struct {
 	number uint64
 	name   string
@@ -27,6 +27,8 @@ type file struct {
 	lastSeq   uint64 // of the last frame; 0: none
 	committed int64  // of the last frame
 	sections  []section
+	coarse    bool   // sections holds one for each tenant; see coarse.go
+	marks     []mark // where frames begin
 	purges    []purge
 	refs      int // of the store and of views; closed at 0
 
@@ -90,9 +92,9 @@ type reader struct {
 	intern func([]byte) string
 }
 
-// frame reads the frame at the offset; with body its sections are checked too.
-// The error is errFrame where the bytes are no frame, and else one of reading.
-func (r *reader) frame(offset int64, body bool) (*frame, error) {
+// directory reads the frame at the offset without its sections. The error is
+// errFrame where the bytes are no frame, and else one of reading.
+func (r *reader) directory(offset int64) (*frame, error) {
 	p, err := r.read(offset, preludeLen)
 	if err != nil {
 		return nil, err
@@ -105,7 +107,14 @@ func (r *reader) frame(offset int64, body bool) (*frame, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := f.parseDirectory(dir, batches, sections, crc, r.intern); err != nil {
+	return f, f.parseDirectory(dir, batches, sections, crc, r.intern)
+}
+
+// frame reads the frame at the offset, with the sections that hold given ids;
+// with body all sections are checked.
+func (r *reader) frame(offset int64, body bool) (*frame, error) {
+	f, err := r.directory(offset)
+	if err != nil {
 		return nil, err
 	}
 	for _, s := range f.sections {

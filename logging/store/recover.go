@@ -27,21 +27,16 @@ func (s *Store) recover() error {
 		}
 	}
 	slices.Sort(numbers)
-	strs := map[string]string{}
-	intern := func(b []byte) string {
-		if v, ok := strs[string(b)]; ok {
-			return v
-		}
-		v := string(b)
-		strs[v] = v
-		return v
-	}
+	intern := newInterner()
 	for i, n := range numbers {
 		f, err := s.recoverFile(n, i == len(numbers)-1, intern)
 		if err != nil {
 			return err
 		}
 		if f != nil {
+			if i < len(numbers)-1 {
+				f.coarsen(s.opts.fineSectionsMax)
+			}
 			s.files = append(s.files, f)
 			s.nextSeq = max(s.nextSeq, f.firstSeq, f.lastSeq+1)
 		}
@@ -49,7 +44,7 @@ func (s *Store) recover() error {
 	if s.opts.Durability != Sync && s.nextSeq > 1 {
 		s.nextSeq += seqGap
 	}
-	if len(s.files) > 0 && s.active().size < s.opts.SegmentBytesMax {
+	if len(s.files) > 0 && s.active().size < s.opts.SegmentBytesMax && !s.active().coarse {
 		return nil
 	}
 	number := uint64(1)
@@ -62,6 +57,19 @@ func (s *Store) recover() error {
 	}
 	s.files = append(s.files, f)
 	return nil
+}
+
+// newInterner gives one copy of strings that come again and again.
+func newInterner() func([]byte) string {
+	strs := map[string]string{}
+	return func(b []byte) string {
+		if v, ok := strs[string(b)]; ok {
+			return v
+		}
+		v := string(b)
+		strs[v] = v
+		return v
+	}
 }
 
 // recoverFile reads one file; nil where there was nothing in it and it is gone.
@@ -135,6 +143,7 @@ func (s *Store) recoverFrames(f *file, r *reader, last bool) error {
 		}
 		if next > 0 {
 			s.corrupt(Event{File: f.name, Offset: at, Bytes: next - at, Err: errFrame})
+			f.damaged.Store(at, true) // it is told
 			at = next
 			continue
 		}

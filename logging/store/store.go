@@ -9,7 +9,8 @@
 //
 // A search reads the records of the scope's tenants within the query's time
 // range; an index in memory holds where they are, not what they are: about 200
-// bytes for each tenant in each commit.
+// bytes for each tenant in each commit of the file that is written to, and for
+// each tenant in each of the others.
 package store
 
 import (
@@ -51,6 +52,8 @@ type Options struct {
 	Registerer prometheus.Registerer
 	// FS is where the files are; nil: the operating system's.
 	FS vfs.FS
+
+	fineSectionsMax int // tests alone set it; 0: as coarse.go says
 }
 
 // Store is a log store in a directory. Safe for concurrent use. One directory
@@ -95,6 +98,9 @@ func Open(dir string, o Options) (*Store, error) {
 		o.SegmentBytesMax = fileBytesDefault
 	}
 	o.SegmentBytesMax = min(o.SegmentBytesMax, 1<<31)
+	if o.fineSectionsMax <= 0 {
+		o.fineSectionsMax = fineSectionsMax
+	}
 	if o.Clock == nil {
 		o.Clock = clock.System
 	}
@@ -300,6 +306,7 @@ func (s *Store) measure() {
 
 // publish makes a frame seen by searches; the lock is held.
 func (s *Store) publish(f *file, fr *frame) {
+	f.mark(fr)
 	f.size = fr.end()
 	f.lastSeq = max(f.lastSeq, fr.last)
 	f.committed = max(f.committed, fr.committed)

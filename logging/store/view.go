@@ -20,13 +20,12 @@ var _ logging.View = (*view)(nil)
 // view is one moment: the files that were there, how far they were written, and
 // the time that retention is reckoned from.
 type view struct {
-	s      *Store
-	scope  tenant.Read
-	files  []*file
-	parts  [][]section // of each file
-	purges []purge
-	now    time.Time
-	close  sync.Once
+	s       *Store
+	scope   tenant.Read
+	moments []moment // of each file
+	purges  []purge
+	now     time.Time
+	close   sync.Once
 }
 
 // Snapshot implements logging.Searcher. Files stay until the view is closed.
@@ -39,11 +38,10 @@ func (s *Store) Snapshot(ctx context.Context, r tenant.Read) (logging.View, erro
 	if s.closed {
 		return nil, fmt.Errorf("%w: it is closing", logging.ErrUnavailable)
 	}
-	v := &view{s: s, scope: r, files: slices.Clone(s.files), purges: slices.Clip(s.purges), now: s.opts.Clock()}
-	v.parts = make([][]section, len(v.files))
-	for i, f := range v.files {
+	v := &view{s: s, scope: r, moments: make([]moment, len(s.files)), purges: slices.Clip(s.purges), now: s.opts.Clock()}
+	for i, f := range s.files {
 		f.refs++
-		v.parts[i] = slices.Clip(f.sections)
+		v.moments[i] = f.moment()
 	}
 	return v, nil
 }
@@ -54,10 +52,10 @@ func (v *view) Close() error {
 	v.close.Do(func() {
 		v.s.mu.Lock()
 		defer v.s.mu.Unlock()
-		for _, f := range v.files {
-			errs = append(errs, f.release())
+		for i := range v.moments {
+			errs = append(errs, v.moments[i].f.release())
 		}
-		v.files, v.parts = nil, nil
+		v.moments = nil
 	})
 	return errors.Join(errs...)
 }
@@ -112,41 +110,10 @@ func (r *rules) whole(sec *section) bool {
 		!slices.ContainsFunc(r.purges, func(p purge) bool { return p.upTo >= sec.first })
 }
 
-// part is a section to read.
-type part struct {
-	f     *file
-	sec   *section
-	rules *rules
-}
-
-// sections gives the sections that may hold what is asked for: of the scope's
-// tenants, of the indices (nil: any), within the times (inclusive).
-func (v *view) sections(indices []string, from, to int64) []part {
-	known := map[tenant.ID]*rules{}
-	var out []part
-	for i, f := range v.files {
-		for j := range v.parts[i] {
-			sec := &v.parts[i][j]
-			if sec.tMax < from || sec.tMin > to {
-				continue
-			}
-			r := v.rulesOf(known, sec.tenant)
-			if !r.included || sec.tMax < r.cut {
-				continue
-			}
-			if indices != nil && !slices.ContainsFunc(sec.indices, func(s indexStat) bool { return slices.Contains(indices, s.name) }) {
-				continue
-			}
-			out = append(out, part{f, sec, r})
-		}
-	}
-	return out
-}
-
 // read calls fn with the records of a section that show and lie within the
 // times (inclusive), until it gives an error.
 func (v *view) read(ctx context.Context, p part, from, to int64, fn func(*logging.Record) error) error {
-	b, ok, err := v.s.readSection(p.f, p.sec)
+	b, ok, err := v.s.readSection(p.m.f, p.sec)
 	if err != nil || !ok {
 		return err
 	}
@@ -163,7 +130,7 @@ func (v *view) read(ctx context.Context, p part, from, to int64, fn func(*loggin
 		}
 	}
 	if err := d.err(); err != nil {
-		v.s.damage(p.f, p.sec, err)
+		v.s.damage(p.m.f, p.sec, err)
 	}
 	return nil
 }
@@ -179,32 +146,48 @@ func (v *view) Search(ctx context.Context, q logging.Query) (*logging.Result, er
 		a, b := logging.TimeRange(q.Filter)
 		from, to = nanos(a, from), nanos(b, to)
 	}
-	parts := v.sections(q.Indices, from, to)
+	w := &wanted{v: v, known: map[tenant.ID]*rules{}, indices: q.Indices, from: from, to: to}
 	// By time, the sections are read in the order of the query, and reading ends
 	// with the first that cannot change the answer any more.
-	border := func(p part) time.Time { return time.Unix(0, p.sec.tMax) }
+	order := func([]part) {}
+	border := func(p part) time.Time { return time.Unix(0, p.tMax) }
 	if len(q.Sort) > 0 && q.Sort[0].Field.Name == logging.FieldTime {
 		if q.Sort[0].Desc {
-			slices.SortFunc(parts, func(a, b part) int { return cmp.Compare(b.sec.tMax, a.sec.tMax) })
+			order = func(ps []part) { slices.SortFunc(ps, func(a, b part) int { return cmp.Compare(b.tMax, a.tMax) }) }
 		} else {
-			slices.SortFunc(parts, func(a, b part) int { return cmp.Compare(a.sec.tMin, b.sec.tMin) })
-			border = func(p part) time.Time { return time.Unix(0, p.sec.tMin) }
+			order = func(ps []part) { slices.SortFunc(ps, func(a, b part) int { return cmp.Compare(a.tMin, b.tMin) }) }
+			border = func(p part) time.Time { return time.Unix(0, p.tMin) }
 		}
 	}
 	doc := logging.NewDoc(nil)
+	parts := w.parts()
+	order(parts)
 	for _, p := range parts {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
 		if c.Settled(border(p)) {
 			break
 		}
-		if err := v.read(ctx, p, from, to, func(r *logging.Record) error {
-			doc.Reset(r)
-			return c.Add(doc)
-		}); err != nil {
+		inner, err := w.sections(ctx, p)
+		if err != nil {
 			return nil, err
 		}
+		order(inner)
+		for _, p := range inner {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			if c.Settled(border(p)) {
+				break
+			}
+			if err := v.read(ctx, p, from, to, func(r *logging.Record) error {
+				doc.Reset(r)
+				return c.Add(doc)
+			}); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
 	return c.Result()
 }
@@ -219,21 +202,39 @@ func (v *view) Indices(ctx context.Context) ([]logging.IndexInfo, error) {
 		by[name].Docs += docs
 		by[name].Bytes += bytes
 	}
-	for _, p := range v.sections(nil, math.MinInt64, math.MaxInt64) {
-		if p.rules.whole(p.sec) {
-			if _, bad := p.f.damaged.Load(p.sec.offset); bad {
-				continue
-			}
-			for _, i := range p.sec.indices {
-				add(i.name, i.docs, i.bytes)
+	w := &wanted{v: v, known: map[tenant.ID]*rules{}, from: math.MinInt64, to: math.MaxInt64}
+	stats := func(m *moment, sec *section) {
+		if _, bad := m.f.damaged.Load(sec.offset); bad && !m.coarse {
+			return
+		}
+		for _, i := range sec.indices {
+			add(i.name, i.docs, i.bytes)
+		}
+	}
+	for _, p := range w.parts() {
+		if p.sec == nil && w.whole(p.m) {
+			for i := range p.m.sections {
+				if sec := &p.m.sections[i]; w.section(sec) != nil {
+					stats(p.m, sec)
+				}
 			}
 			continue
 		}
-		if err := v.read(ctx, p, math.MinInt64, math.MaxInt64, func(r *logging.Record) error {
-			add(r.Index, 1, int64(len(r.Source)))
-			return nil
-		}); err != nil {
+		inner, err := w.sections(ctx, p)
+		if err != nil {
 			return nil, err
+		}
+		for _, p := range inner {
+			if p.rules.whole(p.sec) {
+				stats(p.m, p.sec)
+				continue
+			}
+			if err := v.read(ctx, p, math.MinInt64, math.MaxInt64, func(r *logging.Record) error {
+				add(r.Index, 1, int64(len(r.Source)))
+				return nil
+			}); err != nil {
+				return nil, err
+			}
 		}
 	}
 	out := make([]logging.IndexInfo, 0, len(by))
@@ -270,7 +271,10 @@ func (v *view) Get(ctx context.Context, index, id string) (logging.Record, bool,
 	known := map[tenant.ID]*rules{}
 	for _, owner := range v.tenants() {
 		for _, seq := range v.s.seqsOf(owner, index, id) {
-			f, sec := v.find(seq, owner)
+			f, sec, err := v.find(seq, owner)
+			if err != nil {
+				return logging.Record{}, false, err
+			}
 			if sec == nil {
 				continue
 			}
@@ -293,9 +297,9 @@ func (v *view) tenants() []tenant.ID {
 	}
 	seen := map[tenant.ID]bool{}
 	var out []tenant.ID
-	for _, secs := range v.parts {
-		for i := range secs {
-			if id := secs[i].tenant; !seen[id] {
+	for _, m := range v.moments {
+		for i := range m.sections {
+			if id := m.sections[i].tenant; !seen[id] {
 				seen[id] = true
 				out = append(out, id)
 			}
@@ -320,23 +324,27 @@ func (s *Store) seqsOf(id tenant.ID, index, docID string) []uint64 {
 	return out
 }
 
-func (v *view) find(seq uint64, id tenant.ID) (*file, *section) {
-	for i, f := range v.files {
-		if sec := findIn(v.parts[i], seq, id); sec != nil {
-			return f, sec
+func (v *view) find(seq uint64, id tenant.ID) (*file, *section, error) {
+	for i := range v.moments {
+		sec, err := v.s.find(&v.moments[i], seq, id)
+		if sec != nil || err != nil {
+			return v.moments[i].f, sec, err
 		}
 	}
-	return nil, nil
+	return nil, nil, nil
 }
 
-// find gives the section in which a tenant's record of that seq would be.
-func find(files []*file, seq uint64, id tenant.ID) (*file, *section) {
-	for _, f := range files {
-		if sec := findIn(f.sections, seq, id); sec != nil {
-			return f, sec
+// findInFiles gives the section in which a tenant's record of that seq would be,
+// for the writer.
+func (s *Store) findInFiles(seq uint64, id tenant.ID) (*file, *section, error) {
+	for _, f := range s.files {
+		m := f.moment()
+		sec, err := s.find(&m, seq, id)
+		if sec != nil || err != nil {
+			return f, sec, err
 		}
 	}
-	return nil, nil
+	return nil, nil, nil
 }
 
 // findIn searches sections, which are in the order of their frames.

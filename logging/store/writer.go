@@ -236,7 +236,10 @@ func (s *Store) known(p *pending, r *logging.Record, now time.Time) (seq uint64,
 		return g.seq, true, nil
 	}
 	if seq, ok := s.ids.at[h]; ok {
-		f, sec := find(s.files, seq, r.Tenant)
+		f, sec, err := s.findInFiles(seq, r.Tenant)
+		if err != nil {
+			return 0, false, err
+		}
 		if sec != nil {
 			if cut, ok := s.cutoff(r.Tenant, now); len(s.purges) == 0 && (!ok || sec.tMin >= cut) {
 				return seq, true, nil // nothing could hide it: no need to look
@@ -255,7 +258,10 @@ func (s *Store) known(p *pending, r *logging.Record, now time.Time) (seq uint64,
 			return derived, true, nil
 		}
 	}
-	f, sec := find(s.files, derived, r.Tenant)
+	f, sec, err := s.findInFiles(derived, r.Tenant)
+	if err != nil {
+		return 0, false, err
+	}
 	ok, err = s.is(f, sec, derived, r, now)
 	return derived, ok, err
 }
@@ -380,6 +386,7 @@ func (s *Store) ready() error {
 	s.mu.Lock()
 	// Views hold the old slice.
 	s.files = append(s.files[:len(s.files):len(s.files)], next)
+	f.coarsen(s.opts.fineSectionsMax)
 	s.mu.Unlock()
 	return nil
 }
