@@ -1,0 +1,227 @@
+//go:build real
+
+package script
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/oriel-project/oriel/dashboards"
+	"github.com/oriel-project/oriel/dashboards/grafanatest"
+	"github.com/oriel-project/oriel/tenant"
+)
+
+// panel is what of a panel of a dashboard its queries need.
+type panel struct {
+	Title   string
+	Targets []struct {
+		Datasource struct{ UID string }
+		Expr       string
+		Instant    bool
+		Query      string
+		Metrics    []struct {
+			Type     string
+			Settings struct{ Limit string }
+		}
+		BucketAggs []struct {
+			ID, Type, Field string
+			Settings        map[string]string
+		}
+	}
+}
+
+// TestDemoPanels asks what every panel of the demo's dashboards asks, as Grafana
+// would and through its stand-in: no panel may be empty.
+func TestDemoPanels(t *testing.T) {
+	g := grafanatest.New("admin", "secret")
+	srv := httptest.NewServer(g)
+	defer srv.Close()
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"password":   "secret",
+		"oriel.yaml": fmt.Sprintf("grafana: {url: %q, user: admin, password_file: %q}\n", srv.URL, filepath.Join(dir, "password")),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := newProgram(t, "--demo", "--config="+filepath.Join(dir, "oriel.yaml"))
+	p.start()
+	g.AddUser("mia", "pw", false)
+	for _, team := range []tenant.ID{"shop", "billing"} {
+		names := dashboards.NamesOf(team)
+		ask := func(method, path, contentType string, body []byte, answer any) error {
+			req, err := http.NewRequest(method, srv.URL+path, bytes.NewReader(body))
+			if err != nil {
+				return err
+			}
+			req.SetBasicAuth("mia", "pw")
+			req.Header.Set("Content-Type", contentType)
+			req.Header.Set("X-Grafana-Org-Id", strconv.Itoa(g.OrgID(names.Org)))
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				return err
+			}
+			defer resp.Body.Close()
+			out, err := io.ReadAll(resp.Body)
+			if err == nil && resp.StatusCode != http.StatusOK {
+				err = fmt.Errorf("%s: %s", resp.Status, out)
+			}
+			if err != nil {
+				return err
+			}
+			return json.Unmarshal(out, answer)
+		}
+		var shown struct{ Dashboard struct{ Panels []panel } }
+		if err := poll(15*time.Second, func() error {
+			if g.OrgID(names.Org) == 0 {
+				return fmt.Errorf("no organisation for %s", team)
+			}
+			g.Join("mia", names.Org, grafanatest.Editor)
+			return ask("GET", "/api/dashboards/uid/"+names.Dashboards[0], "application/json", nil, &shown)
+		}); err != nil {
+			t.Fatal(err)
+		}
+		asked := 0
+		for _, panel := range shown.Dashboard.Panels {
+			for i, target := range panel.Targets {
+				asked++
+				proxy := "/api/datasources/proxy/uid/" + target.Datasource.UID
+				if err := poll(60*time.Second, func() error {
+					if target.Expr != "" {
+						return promPanel(target.Expr, target.Instant, func(path string, form url.Values, answer any) error {
+							return ask("POST", proxy+path, "application/x-www-form-urlencoded", []byte(form.Encode()), answer)
+						})
+					}
+					return logsPanel(panel, i, func(body []byte, answer any) error {
+						return ask("POST", proxy+"/_msearch?max_concurrent_shard_requests=5", "application/x-ndjson", body, answer)
+					})
+				}); err != nil {
+					t.Errorf("%s: panel %q, query %d: %v", team, panel.Title, i, err)
+				}
+			}
+		}
+		if asked < 10 {
+			t.Errorf("%s: the dashboard has %d queries, want 10 or more", team, asked)
+		}
+	}
+}
+
+// promPanel asks as Grafana's Prometheus data source does, over 15 minutes in
+// steps of 15 seconds with all clusters and namespaces picked.
+func promPanel(expr string, instant bool, ask func(string, url.Values, any) error) error {
+	expr = strings.NewReplacer("$__rate_interval", "1m0s", "$__interval", "15s", "$cluster", ".*", "$namespace", ".*").Replace(expr)
+	now := time.Now().Unix()
+	path, form := "/api/v1/query_range", url.Values{"query": {expr}, "step": {"15"}, "start": {fmt.Sprint((now - 900) / 15 * 15)}, "end": {fmt.Sprint(now / 15 * 15)}}
+	if instant {
+		path, form = "/api/v1/query", url.Values{"query": {expr}, "time": {fmt.Sprint(now)}}
+	}
+	var answer struct {
+		Data     struct{ Result []json.RawMessage }
+		Warnings []string
+	}
+	switch err := ask(path, form, &answer); {
+	case err != nil:
+		return err
+	case len(answer.Data.Result) == 0:
+		return errors.New("empty")
+	case len(answer.Warnings) > 0:
+		return fmt.Errorf("warnings: %q", answer.Warnings)
+	}
+	return nil
+}
+
+// logsPanel asks as Grafana's Elasticsearch data source does.
+func logsPanel(p panel, i int, ask func(body []byte, answer any) error) error {
+	target := p.Targets[i]
+	to := time.Now().UnixMilli()
+	from := to - 900_000
+	type m = map[string]any
+	query := strings.NewReplacer("${cluster:regex}", ".*", "${namespace:regex}", ".*").Replace(target.Query)
+	body := m{"size": 0, "query": m{"bool": m{"filter": []m{
+		{"range": m{"@timestamp": m{"gte": from, "lte": to, "format": "epoch_millis"}}},
+		{"query_string": m{"analyze_wildcard": true, "query": query}},
+	}}}}
+	histogram := func(step string) m {
+		return m{"date_histogram": m{"field": "@timestamp", "fixed_interval": step, "min_doc_count": 0, "extended_bounds": m{"min": from, "max": to}, "format": "epoch_millis"}}
+	}
+	lines := target.Metrics[0].Type == "logs"
+	if lines {
+		limit, err := strconv.Atoi(target.Metrics[0].Settings.Limit)
+		if err != nil {
+			return err
+		}
+		body["size"] = limit
+		body["sort"] = m{"@timestamp": m{"order": "desc", "unmapped_type": "boolean"}, "_doc": m{"order": "desc"}}
+		body["script_fields"] = m{}
+		body["fields"] = []m{{"field": "@timestamp", "format": "strict_date_optional_time_nanos"}}
+		body["highlight"] = m{"fields": m{"*": m{}}, "pre_tags": []string{"@HIGHLIGHT@"}, "post_tags": []string{"@/HIGHLIGHT@"}, "fragment_size": 2147483647}
+		body["aggs"] = m{"1": histogram("1000ms")}
+	}
+	for k := len(target.BucketAggs) - 1; k >= 0; k-- {
+		b := target.BucketAggs[k]
+		agg := histogram("15000ms")
+		if b.Type == "terms" {
+			size, err := strconv.Atoi(b.Settings["size"])
+			if err != nil {
+				return err
+			}
+			agg = m{"terms": m{"field": b.Field, "size": size, "order": m{b.Settings["orderBy"]: b.Settings["order"]}, "min_doc_count": 1, "missing": b.Settings["missing"]}}
+		}
+		if inner, ok := body["aggs"]; ok {
+			agg["aggs"] = inner
+		}
+		body["aggs"] = m{b.ID: agg}
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	var answer struct {
+		Responses []struct {
+			Error json.RawMessage
+			Hits  struct {
+				Total struct{ Value int }
+				Hits  []json.RawMessage
+			}
+			Aggregations map[string]struct {
+				Buckets []struct {
+					Count int `json:"doc_count"`
+				}
+			}
+		}
+	}
+	if err := ask([]byte(`{"ignore_unavailable":true,"index":"*","search_type":"query_then_fetch"}`+"\n"+string(text)+"\n"), &answer); err != nil {
+		return err
+	}
+	r := answer.Responses[0]
+	counted := 0
+	for _, a := range r.Aggregations {
+		for _, b := range a.Buckets {
+			counted += b.Count
+		}
+	}
+	switch {
+	case r.Error != nil:
+		return fmt.Errorf("%s", r.Error)
+	case r.Hits.Total.Value == 0:
+		return errors.New("empty")
+	case counted != r.Hits.Total.Value:
+		return fmt.Errorf("%d records in buckets, %d found", counted, r.Hits.Total.Value)
+	case lines && len(r.Hits.Hits) != min(r.Hits.Total.Value, body["size"].(int)):
+		return fmt.Errorf("%d lines of %d", len(r.Hits.Hits), r.Hits.Total.Value)
+	}
+	return nil
+}
