@@ -108,6 +108,7 @@ func (g *gateway) openDirectory() error {
 		Grants:     grants,
 		ArchiveFor: time.Duration(g.cfg.Archive.Keep),
 		OnEvent:    g.onDirectoryEvent,
+		Remove:     g.remove,
 		OnChange: func(id tenant.ID) {
 			if g.loop != nil {
 				g.loop.Add(id)

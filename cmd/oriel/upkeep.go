@@ -31,13 +31,24 @@ func (g *gateway) onDirectoryEvent(e registry.Event) {
 	}
 	g.log.Log(context.Background(), level, "directory: "+string(e.Kind), "tenant", string(e.Tenant),
 		"cluster", e.Life.Cluster, "namespace", e.Life.Namespace, "reason", e.Reason, "bytes", e.Bytes)
-	if e.Kind == registry.Purge || e.Kind == registry.Expired {
+	if e.Kind == registry.Purge {
 		g.ended.add(e)
 	}
 }
 
-// endedLives holds lives whose telemetry is to be removed, however many there
-// are: what the directory has forgotten is not told again.
+// remove takes the telemetry of an ended life out of the stores, or all that
+// there is of a tenant. The directory forgets neither before that is done.
+func (g *gateway) remove(ctx context.Context, id tenant.ID, l tenant.Life) error {
+	if l.Cluster == "" {
+		return errors.Join(g.logs.Purge(ctx, id, "", "", time.Time{}, time.Time{}), g.series.Delete(ctx, id))
+	}
+	return errors.Join(
+		g.logs.Purge(ctx, id, l.Cluster, l.Namespace, l.From, l.To),
+		g.series.Purge(ctx, id, l.Cluster, l.Namespace, l.From, l.To))
+}
+
+// endedLives holds lives whose telemetry is to be removed at once, however many
+// there are. The directory tells them again after a restart.
 type endedLives struct {
 	mu    sync.Mutex // guards lives
 	lives []registry.Event
@@ -64,16 +75,13 @@ func (q *endedLives) take() []registry.Event {
 
 const removeRetry = 30 * time.Second
 
-// removeEnded removes the telemetry of lives whose time is over. What fails is
-// tried again.
+// removeEnded removes the telemetry of lives that ended with on-delete: purge.
+// What fails is tried again.
 func (g *gateway) removeEnded(ctx context.Context) error {
 	for {
 		for _, e := range g.ended.take() {
 			l := e.Life
-			err := errors.Join(
-				g.logs.Purge(ctx, e.Tenant, l.Cluster, l.Namespace, l.From, l.To),
-				g.series.Purge(ctx, e.Tenant, l.Cluster, l.Namespace, l.From, l.To))
-			if err != nil && ctx.Err() == nil {
+			if err := g.remove(ctx, e.Tenant, l); err != nil && ctx.Err() == nil {
 				g.log.Error("remove the telemetry of an ended namespace; it will be tried again", "tenant", string(e.Tenant), "namespace", l.Namespace, "error", err)
 				time.AfterFunc(removeRetry, func() { g.ended.add(e) })
 			}

@@ -59,7 +59,8 @@ type indexStat struct {
 	bytes int64
 }
 
-// purge hides a tenant's records of a namespace, by their time, up to a seq.
+// purge hides a tenant's records of a namespace, by their time, up to a seq;
+// without cluster and namespace, those of all of them.
 type purge struct {
 	tenant             tenant.ID
 	cluster, namespace string
@@ -69,7 +70,8 @@ type purge struct {
 
 func (p *purge) covers(r *logging.Record) bool {
 	at := r.Time.UnixNano()
-	return r.Seq <= p.upTo && r.Tenant == p.tenant && r.Cluster == p.cluster && r.Namespace == p.namespace && at >= p.from && (at < p.to || p.to == math.MaxInt64)
+	return r.Seq <= p.upTo && r.Tenant == p.tenant &&
+		(p.cluster == "" || r.Cluster == p.cluster && r.Namespace == p.namespace) && at >= p.from && (at < p.to || p.to == math.MaxInt64)
 }
 
 // builder gathers the frame of one commit.
@@ -244,8 +246,8 @@ func parsePrelude(p []byte, file uint64, offset, size int64) (f *frame, batches,
 }
 
 // parseDirectory reads what follows the prelude. intern gives one copy of
-// strings that come again and again.
-func (f *frame) parseDirectory(dir []byte, batches, sections int, crc uint32, intern func([]byte) string) error {
+// strings that come again and again; keep says whose sections are kept, nil: all.
+func (f *frame) parseDirectory(dir []byte, batches, sections int, crc uint32, intern func([]byte) string, keep func(tenant []byte) bool) error {
 	if checksum(dir) != crc {
 		return errFrame
 	}
@@ -266,7 +268,12 @@ func (f *frame) parseDirectory(dir []byte, batches, sections int, crc uint32, in
 	}
 	at, end := f.offset+preludeLen+int64(f.dirLen), f.end()
 	for range sections {
-		s := section{tenant: tenant.ID(intern(c.bytes())), offset: at, frameFirst: f.first, frameLast: f.last}
+		s := section{offset: at, frameFirst: f.first, frameLast: f.last}
+		owner := c.bytes()
+		kept := keep == nil || keep(owner)
+		if kept {
+			s.tenant = tenant.ID(intern(owner))
+		}
 		length := c.uvarint()
 		s.crc = c.uint32()
 		s.count, s.given = int(c.uvarint()), int(c.uvarint())
@@ -275,18 +282,22 @@ func (f *frame) parseDirectory(dir []byte, batches, sections int, crc uint32, in
 		s.tMin = c.varint()
 		s.tMax = s.tMin + int64(c.uvarint())
 		for range c.count() {
-			i := indexStat{name: intern(c.bytes()), docs: int64(c.uvarint()), bytes: int64(c.uvarint())}
+			name, docs, bytes := c.bytes(), c.uvarint(), c.uvarint()
 			if c.bad {
 				return errFrame
 			}
-			s.indices = append(s.indices, i)
+			if kept {
+				s.indices = append(s.indices, indexStat{intern(name), int64(docs), int64(bytes)})
+			}
 		}
 		if c.bad || length > uint64(end-at) || s.first < f.first || s.last > f.last || s.first > s.last || s.tMax < s.tMin || s.count < 0 || s.given > s.count {
 			return errFrame
 		}
 		s.length = uint32(length)
 		at += int64(length)
-		f.sections = append(f.sections, s)
+		if kept {
+			f.sections = append(f.sections, s)
+		}
 	}
 	if c.bad || len(c.b) > 0 || at != end {
 		return errFrame

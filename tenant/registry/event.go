@@ -18,7 +18,7 @@ const (
 	Resumed    Kind = "resumed"    // an ended life goes on: the same namespace came back to the same tenant
 	Ended      Kind = "ended"      // a namespace's life ended; its telemetry is sealed
 	Purge      Kind = "purge"      // the stores are to remove the life's telemetry now
-	Expired    Kind = "expired"    // the archive's time is over: the stores are to remove the life's telemetry
+	Expired    Kind = "expired"    // the archive's time is over: the life's telemetry goes (Options.Remove), then the life
 	Refused    Kind = "refused"    // a claim was refused, for a new reason
 	TornTail   Kind = "torn_tail"  // Bytes were cut off the journal when it was opened
 	Failed     Kind = "failed"     // housekeeping failed, and will be tried again

@@ -31,8 +31,10 @@ var (
 
 // Onboard makes the tenant exist until it is offboarded, fixes its groups, and
 // adds the namespaces to those it has; nil groups leave those of a tenant that
-// exists. It may be repeated. The error wraps
-// ErrInvalid for a bad name, and ErrConflict for a namespace of another tenant.
+// is known. It may be repeated. While anything is kept of a tenant that is gone,
+// it comes back with its own groups: they are who it is. The error wraps
+// ErrInvalid for a bad name, and ErrConflict for a namespace of another tenant or
+// a name of which another team's telemetry is kept.
 func (r *Registry) Onboard(ctx context.Context, id tenant.ID, groups []string, namespaces []NamespaceRef) error {
 	if _, err := tenant.ParseID(string(id)); err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
@@ -43,10 +45,15 @@ func (r *Registry) Onboard(ctx context.Context, id tenant.ID, groups []string, n
 	return r.change(ctx, func(tx *tx) error {
 		now := r.now()
 		t := team{ID: id, Groups: normalGroups(groups), Since: now, Operator: true}
-		if tx.exists(id) {
-			t.Since = tx.tenant(id).Since
+		if old := tx.tenant(id); old != nil {
 			if groups == nil {
-				t.Groups = tx.tenant(id).Groups
+				t.Groups = old.Groups
+			}
+			switch kept := len(old.keys) > 0 || !old.Left.IsZero(); {
+			case tx.exists(id):
+				t.Since = old.Since
+			case kept && !slices.Equal(t.Groups, old.Groups):
+				return fmt.Errorf("%w: tenant %q was another team's, whose telemetry is kept for %s after its end and would be seen: choose another name, or wait; if it is the same team, onboard it without groups and change them then", ErrConflict, id, r.opts.ArchiveFor)
 			}
 		}
 		if old := tx.tenant(id); old == nil || !old.Operator || old.Offboarded || !slices.Equal(old.Groups, t.Groups) {
@@ -78,7 +85,7 @@ func (r *Registry) Offboard(ctx context.Context, id tenant.ID) error {
 			}
 		}
 		gone := *tx.tenant(id)
-		gone.Operator, gone.Offboarded = false, true
+		gone.Operator, gone.Offboarded, gone.Left = false, true, now
 		return tx.do(change{Op: opTenant, Team: &gone})
 	})
 }

@@ -53,6 +53,11 @@ type Options struct {
 	// OnEvent is told what happened, in order. It must not call back into
 	// methods that change the registry.
 	OnEvent func(Event)
+	// Remove takes the telemetry of an ended life out of the stores; of a life
+	// without cluster, everything of the tenant. What it is asked for stays sealed,
+	// and the name with its groups, until it has returned nil; after an error it is
+	// asked again by the next sweep. nil: there are no stores.
+	Remove func(context.Context, tenant.ID, tenant.Life) error
 	// OnChange is told which tenants have changed, after the change is durable
 	// and visible. It must not block.
 	OnChange func(tenant.ID)
@@ -95,6 +100,9 @@ func Open(dir string, o Options) (*Registry, error) {
 	}
 	if o.OnEvent == nil {
 		o.OnEvent = func(Event) {}
+	}
+	if o.Remove == nil {
+		o.Remove = func(context.Context, tenant.ID, tenant.Life) error { return nil }
 	}
 	if o.OnChange == nil {
 		o.OnChange = func(tenant.ID) {}
@@ -214,38 +222,6 @@ func (r *Registry) Known() []tenant.ID {
 	}
 	slices.Sort(ids)
 	return ids
-}
-
-// Sweep forgets the ended lives that are past their archive, and the names that
-// nothing is kept of any more. The event Expired comes before a life is
-// forgotten, and again if that could not be made durable.
-func (r *Registry) Sweep(ctx context.Context) error {
-	return r.change(ctx, func(tx *tx) error {
-		now := r.now()
-		for k, h := range tx.base.hist {
-			for i, l := range h.Lives {
-				if !l.To.IsZero() && !now.Before(l.To.Add(r.opts.ArchiveFor)) {
-					r.opts.OnEvent(Event{Kind: Expired, At: now, Tenant: l.Tenant, Life: h.reach(i)})
-					if err := tx.do(change{Op: opExpire, Life: &l}); err != nil {
-						return err
-					}
-				}
-			}
-			if len(h.Lives) == 0 && now.Sub(h.Last) > pastFor {
-				if err := tx.do(change{Op: opForget, Cluster: k.cluster, Namespace: k.namespace}); err != nil {
-					return err
-				}
-			}
-		}
-		for id := range tx.base.tenants {
-			if t := tx.tenant(id); len(t.keys) == 0 && !t.Operator && !t.Offboarded {
-				if err := tx.do(change{Op: opDrop, Tenant: id}); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
 }
 
 func (r *Registry) purged() []Event {

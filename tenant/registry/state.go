@@ -46,6 +46,13 @@ func (h *history) living() *life {
 	return nil
 }
 
+// ended reports whether the life is there, and over.
+func (h *history) ended(l life) bool {
+	return slices.ContainsFunc(h.Lives, func(o life) bool {
+		return o.UID == l.UID && o.Tenant == l.Tenant && o.From.Equal(l.From) && !o.To.IsZero()
+	})
+}
+
 // owner wants at least one life.
 func (h *history) owner(at time.Time) (tenant.ID, bool) {
 	i := sort.Search(len(h.Lives), func(i int) bool { return h.Lives[i].From.After(at) }) - 1
@@ -95,6 +102,10 @@ type team struct {
 	Since      time.Time `json:"since"`
 	Operator   bool      `json:"operator,omitempty"`   // onboarded by the operator: exists without namespaces
 	Offboarded bool      `json:"offboarded,omitempty"` // by the operator: claims are refused until onboarded again
+
+	// Left is when the operator offboarded it, zero again once nothing is left of
+	// it in the stores.
+	Left time.Time `json:"left,omitzero"`
 
 	keys map[key]struct{} // of its lives, ended ones too
 
