@@ -89,13 +89,14 @@ func (f *file) moment() moment {
 	return moment{f: f, size: f.size, coarse: f.coarse, sections: slices.Clip(f.sections), marks: slices.Clip(f.marks)}
 }
 
-// frames calls fn with the frames of a moment from the mark on, until it gives
-// false. What does not check is reported once and passed over.
-func (s *Store) frames(ctx context.Context, m *moment, from int, fn func(*frame) bool) error {
+// frames calls fn with the frames of a moment from the mark on, with the sections
+// of the tenants to keep, until it gives false. What does not check is reported
+// once and passed over.
+func (s *Store) frames(ctx context.Context, m *moment, from int, keep func(tenant []byte) bool, fn func(*frame) bool) error {
 	if len(m.marks) == 0 {
 		return nil
 	}
-	r := &reader{f: m.f.f, number: m.f.number, size: m.size, intern: newInterner()}
+	r := &reader{f: m.f.f, number: m.f.number, size: m.size, intern: newInterner(), keep: keep}
 	for at := m.marks[from].offset; at < m.size; {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -135,7 +136,8 @@ func (s *Store) find(m *moment, seq uint64, id tenant.ID) (*section, error) {
 	// Frames without records repeat the seq before them: begin before that, too.
 	from := max(0, sort.Search(len(m.marks), func(i int) bool { return m.marks[i].first >= seq })-1)
 	var found *section
-	err := s.frames(context.Background(), m, from, func(fr *frame) bool {
+	mine := func(t []byte) bool { return string(t) == string(id) }
+	err := s.frames(context.Background(), m, from, mine, func(fr *frame) bool {
 		found = findIn(fr.sections, seq, id)
 		return found == nil && fr.first <= seq
 	})
@@ -214,8 +216,14 @@ func (w *wanted) sections(ctx context.Context, p part) ([]part, error) {
 	if p.sec != nil {
 		return []part{p}, nil
 	}
+	owners := map[string]bool{}
+	for i := range p.m.sections {
+		if sec := &p.m.sections[i]; w.section(sec) != nil {
+			owners[string(sec.tenant)] = true
+		}
+	}
 	var out []part
-	err := w.v.s.frames(ctx, p.m, 0, func(fr *frame) bool {
+	err := w.v.s.frames(ctx, p.m, 0, func(t []byte) bool { return owners[string(t)] }, func(fr *frame) bool {
 		for i := range fr.sections {
 			sec := &fr.sections[i]
 			if r := w.section(sec); r != nil {

@@ -90,6 +90,7 @@ type reader struct {
 	number uint64
 	size   int64
 	intern func([]byte) string
+	keep   func(tenant []byte) bool // whose sections are given; nil: all
 }
 
 // directory reads the frame at the offset without its sections. The error is
@@ -107,7 +108,7 @@ func (r *reader) directory(offset int64) (*frame, error) {
 	if err != nil {
 		return nil, err
 	}
-	return f, f.parseDirectory(dir, batches, sections, crc, r.intern)
+	return f, f.parseDirectory(dir, batches, sections, crc, r.intern, r.keep)
 }
 
 // frame reads the frame at the offset, with the sections that hold given ids;
@@ -174,7 +175,7 @@ func (r *reader) next(offset int64) (int64, error) {
 				continue
 			}
 			dir, err := r.read(at+int64(i)+preludeLen, f.dirLen)
-			if err == nil && f.parseDirectory(dir, batches, sections, crc, r.intern) == nil {
+			if err == nil && f.parseDirectory(dir, batches, sections, crc, r.intern, nil) == nil {
 				return at + int64(i), nil
 			}
 		}
