@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/oriel-project/oriel/internal/atomicfile"
 )
 
 // Files is a Target for Grafana's own file provisioning. Below its directory:
@@ -208,7 +210,7 @@ func (f *Files) write(name string, b []byte, mode fs.FileMode) (Op, error) {
 		}
 		op = Updated
 	}
-	if err := writeFile(name, b, mode); err != nil {
+	if err := atomicfile.Write(name, b, mode); err != nil {
 		return "", fmt.Errorf("write %s: %w", name, err)
 	}
 	return op, nil

@@ -10,9 +10,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
+	"github.com/oriel-project/oriel/internal/atomicfile"
 	"github.com/oriel-project/oriel/tenant"
 )
 
@@ -63,7 +63,7 @@ func openVault(dir string) (*vault, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		key = make([]byte, vaultKeyBytes)
 		rand.Read(key)
-		err = writeFile(name, key, 0o600)
+		err = atomicfile.Write(name, key, 0o600)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("key of Grafana's tokens: %w", err)
@@ -113,7 +113,7 @@ func (v *vault) save(id tenant.ID, e entry) error {
 	raw[0] = vaultVersion
 	rand.Read(raw[1:])
 	raw = v.aead.Seal(raw, raw[1:], plain, []byte(id))
-	if err := writeFile(v.path(id), raw, 0o600); err != nil {
+	if err := atomicfile.Write(v.path(id), raw, 0o600); err != nil {
 		return fmt.Errorf("write Grafana's token of tenant %s: %w", id, err)
 	}
 	return nil
@@ -139,38 +139,4 @@ func (v *vault) known() ([]tenant.ID, error) {
 		}
 	}
 	return ids, nil
-}
-
-// writeFile makes a file that is whole or as it was before, also after a power
-// loss. Nobody sees the file in the making under its name.
-func writeFile(name string, b []byte, mode fs.FileMode) error {
-	dir, base := filepath.Split(name)
-	// A leading dot keeps Grafana and known from looking at it.
-	f, err := os.CreateTemp(dir, "."+strings.TrimPrefix(base, ".")+".tmp*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // fails once it is renamed
-	_, err = f.Write(b)
-	if err == nil {
-		err = f.Chmod(mode)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/oriel-project/oriel/internal/atomicfile"
 )
 
 // written remembers each dashboard as it was written last, as <dir>/<uid>.json.
@@ -42,7 +44,7 @@ func (w written) keep(boards []Dashboard) error {
 		if bytes.Equal(b.Was, b.JSON) {
 			continue
 		}
-		if err := writeFile(w.path(b.UID), b.JSON, 0o600); err != nil {
+		if err := atomicfile.Write(w.path(b.UID), b.JSON, 0o600); err != nil {
 			return fmt.Errorf("remember what was written to Grafana: %w", err)
 		}
 	}

@@ -16,6 +16,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/oriel-project/oriel/internal/atomicfile"
 )
 
 // Version is the generation of the directory that this build reads and writes.
@@ -94,7 +96,7 @@ func (d *Dir) checkVersion() error {
 	name := d.Path(versionName)
 	b, err := os.ReadFile(name)
 	if errors.Is(err, os.ErrNotExist) {
-		return writeSynced(name, fmt.Appendf(nil, "oriel %d\n", Version))
+		return atomicfile.Write(name, fmt.Appendf(nil, "oriel %d\n", Version), 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("read %s: %w; make it readable for this user", name, cause(err))
@@ -107,35 +109,6 @@ func (d *Dir) checkVersion() error {
 		return fmt.Errorf("%s says version %d, and this build knows versions up to %d: run the newer oriel that wrote it, or choose another directory with --data-dir", name, v, Version)
 	}
 	return nil
-}
-
-// writeSynced makes a file that is whole or absent, also after a power loss.
-func writeSynced(name string, b []byte) error {
-	tmp := name + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	if _, err := f.Write(b); err != nil {
-		f.Close()
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		f.Close()
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp, name); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(name))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
 }
 
 // cause drops the path that the message already names.

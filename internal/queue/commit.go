@@ -4,8 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
+
+	"github.com/oriel-project/oriel/internal/atomicfile"
 )
 
 // run commits groups of appended items, and writes the cursor, until Close.
@@ -163,7 +164,7 @@ func (q *Queue) roll(first uint64) error {
 		err = f.Sync()
 	}
 	if err == nil {
-		err = syncDir(q.dir)
+		err = atomicfile.SyncDir(q.dir)
 	}
 	if err != nil {
 		f.Close()
@@ -197,41 +198,11 @@ func (q *Queue) saveCursor() error {
 	if same {
 		return nil
 	}
-	tmp := q.path(cursorTemp)
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o640)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(appendMark(nil, cursorMagic, pos))
-	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(tmp, q.path(cursorFile))
-	}
-	if err == nil {
-		err = syncDir(q.dir)
-	}
-	if err != nil {
+	if err := atomicfile.Write(q.path(cursorFile), appendMark(nil, cursorMagic, pos), 0o640); err != nil {
 		return fmt.Errorf("save cursor of queue %s: %w", q.dir, err)
 	}
 	q.mu.Lock()
 	q.saved = pos
 	q.mu.Unlock()
 	return nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(filepath.Clean(dir))
-	if err != nil {
-		return err
-	}
-	err = d.Sync()
-	if cerr := d.Close(); err == nil {
-		err = cerr
-	}
-	return err
 }

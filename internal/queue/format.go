@@ -25,7 +25,6 @@ const (
 
 	segmentSuffix = ".seg"
 	cursorFile    = "cursor"
-	cursorTemp    = "cursor.tmp"
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

@@ -12,7 +12,8 @@ package vfs
 import (
 	"io"
 	"os"
-	"path/filepath"
+
+	"github.com/oriel-project/oriel/internal/atomicfile"
 )
 
 // FS is a file system. Safe for concurrent use.
@@ -75,17 +76,7 @@ func (OS) List(dir string) ([]string, error) {
 }
 
 // SyncDir implements FS.
-func (OS) SyncDir(dir string) error {
-	d, err := os.Open(filepath.Clean(dir))
-	if err != nil {
-		return err
-	}
-	err = d.Sync()
-	if cerr := d.Close(); err == nil {
-		err = cerr
-	}
-	return err
-}
+func (OS) SyncDir(dir string) error { return atomicfile.SyncDir(dir) }
 
 type realFile struct{ *os.File }
 

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/oriel-project/oriel/internal/atomicfile"
 	"github.com/oriel-project/oriel/internal/clock"
 	"github.com/oriel-project/oriel/tenant"
 )
@@ -170,7 +171,7 @@ func (t *Tokens) Revoke(id string) error {
 // line on this machine takes it from there.
 func (t *Tokens) AdminToken(file string) error {
 	token, e := t.make(tenant.TokenSpec{Kind: tenant.TokenOperator, Name: "admin.token"})
-	if err := writeFile(file, []byte(token+"\n")); err != nil {
+	if err := atomicfile.Write(file, []byte(token+"\n"), 0o600); err != nil {
 		return fmt.Errorf("write admin token: %w", err)
 	}
 	t.mu.Lock()
@@ -218,27 +219,5 @@ func (t *Tokens) save() error {
 	if err != nil {
 		return err
 	}
-	return writeFile(t.file, append(data, '\n'))
-}
-
-// writeFile replaces a file whole or not at all, also when the power fails.
-func writeFile(name string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*") // 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // after the rename: nothing there
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), name); err != nil {
-		return err
-	}
-	d, err := os.Open(filepath.Dir(name))
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return atomicfile.Write(t.file, append(data, '\n'), 0o600)
 }

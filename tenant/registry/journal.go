@@ -13,13 +13,14 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/oriel-project/oriel/internal/atomicfile"
 )
 
 // The files, and their limits. docs/format/directory.md draws them.
 const (
 	journalName  = "journal"
 	snapshotName = "snapshot"
-	tempSuffix   = ".tmp"
 
 	formatVersion   = 1
 	fileHeaderBytes = 16
@@ -66,12 +67,6 @@ func openJournal(dir string) (j *journal, st *state, torn int64, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, nil, 0, err
 	}
-	for _, name := range []string{journalName, snapshotName} {
-		// What a crash left half-written was never in force.
-		if err := os.Remove(filepath.Join(dir, name+tempSuffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, nil, 0, err
-		}
-	}
 	j = &journal{dir: dir}
 	if st, err = j.readSnapshot(); err != nil {
 		return nil, nil, 0, err
@@ -85,7 +80,7 @@ func openJournal(dir string) (j *journal, st *state, torn int64, err error) {
 	if len(b) < len(header) && bytes.HasPrefix(header, b) {
 		// New, or torn while it was made: nothing was in it.
 		torn = int64(len(b))
-		if err := writeFile(path, header); err != nil {
+		if err := atomicfile.Write(path, header, 0o600); err != nil {
 			return nil, nil, 0, err
 		}
 		b = header
@@ -239,7 +234,7 @@ func (j *journal) compact(st *state) error {
 		return fmt.Errorf("write snapshot of the directory: %w", err)
 	}
 	b = append(fileHeader(snapshotMagic), b...)
-	if err := writeFile(filepath.Join(j.dir, snapshotName), b); err != nil {
+	if err := atomicfile.Write(filepath.Join(j.dir, snapshotName), b, 0o600); err != nil {
 		return fmt.Errorf("write snapshot of the directory: %w", err)
 	}
 	j.snapshotBytes = int64(len(b))
@@ -296,24 +291,3 @@ func (j *journal) readSnapshot() (*state, error) {
 }
 
 func (j *journal) close() error { return j.f.Close() }
-
-// writeFile puts b in place at once and durably: a temporary file, fsynced,
-// renamed, and the folder fsynced.
-func writeFile(path string, b []byte) error {
-	f, err := os.OpenFile(path+tempSuffix, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(path+tempSuffix, path); err != nil {
-		return err
-	}
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}

@@ -133,7 +133,7 @@ func TestDamage(t *testing.T) {
 		{"snapshot cut", snapshotName, func(b []byte) []byte { return b[:len(b)-1] }, false},
 		{"snapshot flipped", snapshotName, func(b []byte) []byte { b[len(b)/2] ^= 1; return b }, false},
 		{"snapshot empty", snapshotName, func(b []byte) []byte { return nil }, false},
-		{"half a snapshot", snapshotName + tempSuffix, func(b []byte) []byte { return []byte("oriel") }, true},
+		{"half a snapshot", "." + snapshotName + ".tmp", func(b []byte) []byte { return []byte("oriel") }, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			dir := t.TempDir()
