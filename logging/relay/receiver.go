@@ -10,6 +10,7 @@ import (
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/oriel-project/oriel/internal/httpx"
 	"github.com/oriel-project/oriel/logging"
@@ -22,6 +23,8 @@ const (
 
 	bodyBytesMax   = 96 << 20
 	parcelBytesMax = 64 << 20
+
+	ownersAtOnce = 512 // of a parcel, handed to the store together
 )
 
 // ReceiverOptions configure a receiver.
@@ -148,6 +151,8 @@ func (s *receiver) store(r *http.Request, scope tenant.Write, p *parcel) (done s
 	type group struct {
 		records []logging.Record
 		places  []int
+		results []logging.ItemResult
+		again   bool
 	}
 	groups := map[tenant.ID]*group{}
 	var order []tenant.ID
@@ -167,22 +172,35 @@ func (s *receiver) store(r *http.Request, scope tenant.Write, p *parcel) (done s
 		g.records = append(g.records, rec)
 		g.places = append(g.places, i)
 	}
+	// Side by side, so that a durable store commits them together: one after the
+	// other, a parcel of a thousand owners would wait for a thousand syncs.
+	var appends errgroup.Group
+	appends.SetLimit(ownersAtOnce)
 	for _, id := range order {
 		g := groups[id]
 		key := ""
 		if p.key != "" {
 			key = logging.BatchKey(scope.Who(), "relay", p.key, []byte(id))
 		}
-		results, err := s.o.Appender.Append(r.Context(), scope, logging.Batch{Records: g.records, Key: key})
-		if errors.Is(err, logging.ErrTooMuch) {
+		appends.Go(func() error {
+			var err error
+			g.results, err = s.o.Appender.Append(r.Context(), scope, logging.Batch{Records: g.records, Key: key})
+			if g.again = errors.Is(err, logging.ErrTooMuch); g.again {
+				return nil
+			}
+			return err
+		})
+	}
+	if err := appends.Wait(); err != nil {
+		return done, err
+	}
+	for _, id := range order {
+		g := groups[id]
+		if g.again {
 			s.records.WithLabelValues("again").Add(float64(len(g.places)))
 			done.Again = append(done.Again, g.places...)
-			continue
 		}
-		if err != nil {
-			return done, err
-		}
-		for _, res := range results {
+		for _, res := range g.results {
 			switch res.Status {
 			case logging.Stored:
 				done.Stored++
