@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/oriel-project/oriel/internal/spell"
 )
 
 // decoder fills a Config from YAML nodes and goes on after each problem. It is
@@ -190,13 +192,7 @@ func unknown(section, name string, t reflect.Type) string {
 	if slices.Contains(names, name+"_file") {
 		return fmt.Sprintf("secrets come by file: write it into a file, and its path at %s", join(section, name+"_file"))
 	}
-	best, bestCost := "", max(2, len(name)/3)+1
-	for _, n := range names {
-		if cost := distance(name, n); cost < bestCost {
-			best, bestCost = n, cost
-		}
-	}
-	if best != "" {
+	if best, edits := spell.Nearest(name, names); edits <= max(2, len(name)/3) {
 		return fmt.Sprintf("unknown key; did you mean %s?", join(section, best))
 	}
 	var elsewhere []string
@@ -286,29 +282,4 @@ func kindName(n *yaml.Node) string {
 		return "a list"
 	}
 	return "a single value"
-}
-
-// distance is the number of insertions, deletions and replacements between a
-// and b. Keys are short.
-func distance(a, b string) int {
-	if len(a) > 64 {
-		return len(a)
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
 }

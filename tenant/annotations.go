@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/oriel-project/oriel/internal/spell"
 )
 
 // AnnotationPrefix is what Oriel's annotations begin with unless configured.
@@ -58,7 +60,8 @@ func ParseAnnotations(prefix string, annotations map[string]string) (c Claim, on
 		read, known := annotationReaders[name]
 		switch {
 		case !known:
-			p.problem("annotation %s is unknown: did you mean %s%s?", clip(key), prefix, nearest(name))
+			nearest, _ := spell.Nearest(name, slices.Sorted(maps.Keys(annotationReaders)))
+			p.problem("annotation %s is unknown: did you mean %s%s?", clip(key), prefix, nearest)
 		case !onboarded:
 			p.problem("annotation %s has no effect without %s%s: add that one, with the tenant's name", key, prefix, AnnotationTenant)
 		default:
@@ -293,37 +296,4 @@ func isPrintable(s string) bool {
 		}
 	}
 	return true
-}
-
-// nearest gives the known annotation that takes the fewest changes of a letter
-// to reach.
-func nearest(name string) string {
-	best, least := AnnotationTenant, int(^uint(0)>>1)
-	for _, known := range slices.Sorted(maps.Keys(annotationReaders)) {
-		if d := editDistance(clip(name), known); d < least {
-			best, least = known, d
-		}
-	}
-	return best
-}
-
-// editDistance is Levenshtein's, in bytes.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
