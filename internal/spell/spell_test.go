@@ -14,7 +14,7 @@ func TestNearest(t *testing.T) {
 		{"tenant", "tenant", 0},
 		{"tennant", "tenant", 1},
 		{"group", "groups", 1},
-		{"limti", "limits", 3},
+		{"limti", "limits", 2},
 		{"", "groups", 6},
 		{strings.Repeat("x", 1<<20), "groups", 64},
 	} {
