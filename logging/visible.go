@@ -2,7 +2,7 @@ package logging
 
 import (
 	"cmp"
-	"iter"
+	"context"
 	"slices"
 
 	"github.com/oriel-project/oriel/tenant"
@@ -39,10 +39,20 @@ func MayWrite(w tenant.Write, r *Record) bool {
 	return ok && owner == r.Tenant
 }
 
-// CollectFields gives the fields of the documents, by name, as View.Fields does.
-// The names that are stamped on every record and the message are there as soon
-// as there is one document.
-func CollectFields(docs iter.Seq[*Doc]) []FieldInfo {
+// fieldsDocs is how many records FieldsOf looks at.
+const fieldsDocs = 5000
+
+// FieldsOf is View.Fields for a store that keeps no list of them: the fields of
+// the newest 5,000 records. The names that are stamped on every record and the
+// message are there as soon as there is one.
+func FieldsOf(ctx context.Context, v View, indices []string) ([]FieldInfo, error) {
+	res, err := v.Search(ctx, Query{
+		Indices: indices, Limit: fieldsDocs, TotalMax: -1,
+		Sort: []SortKey{{Field: FieldOf(FieldTime), Desc: true}},
+	})
+	if err != nil {
+		return nil, err
+	}
 	seen := map[string]map[FieldType]bool{}
 	add := func(name string, t FieldType) {
 		if seen[name] == nil {
@@ -50,8 +60,8 @@ func CollectFields(docs iter.Seq[*Doc]) []FieldInfo {
 		}
 		seen[name][t] = true
 	}
-	for d := range docs {
-		for name, t := range d.Fields() {
+	for i := range res.Hits {
+		for name, t := range NewDoc(&res.Hits[i].Record).Fields() {
 			add(name, t)
 		}
 	}
@@ -73,5 +83,5 @@ func CollectFields(docs iter.Seq[*Doc]) []FieldInfo {
 		out = append(out, f)
 	}
 	slices.SortFunc(out, func(a, b FieldInfo) int { return cmp.Compare(a.Name, b.Name) })
-	return out
+	return out, nil
 }

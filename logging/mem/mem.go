@@ -53,10 +53,7 @@ type purge struct {
 	upTo   uint64
 }
 
-const (
-	keysKept   = 24 * time.Hour
-	fieldsDocs = 5000
-)
+const keysKept = 24 * time.Hour
 
 // New makes an empty store.
 func New(o Options) *Store {
@@ -226,20 +223,7 @@ func (v *view) Indices(ctx context.Context) ([]logging.IndexInfo, error) {
 }
 
 func (v *view) Fields(ctx context.Context, indices []string) ([]logging.FieldInfo, error) {
-	res, err := v.Search(ctx, logging.Query{
-		Indices: indices, Limit: fieldsDocs, TotalMax: -1,
-		Sort: []logging.SortKey{{Field: logging.FieldOf(logging.FieldTime), Desc: true}},
-	})
-	if err != nil {
-		return nil, err
-	}
-	return logging.CollectFields(func(yield func(*logging.Doc) bool) {
-		for i := range res.Hits {
-			if !yield(logging.NewDoc(&res.Hits[i].Record)) {
-				return
-			}
-		}
-	}), nil
+	return logging.FieldsOf(ctx, v, indices)
 }
 
 func (v *view) Search(ctx context.Context, q logging.Query) (*logging.Result, error) {

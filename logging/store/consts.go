@@ -39,7 +39,6 @@ const (
 	keysKept   = 24 * time.Hour
 	syncEvery  = time.Second
 	sweepEvery = time.Minute
-	fieldsDocs = 5000 // records that Fields looks at
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

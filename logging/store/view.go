@@ -245,22 +245,9 @@ func (v *view) Indices(ctx context.Context) ([]logging.IndexInfo, error) {
 	return out, ctx.Err()
 }
 
-// Fields implements logging.View, from the newest 5,000 records.
+// Fields implements logging.View.
 func (v *view) Fields(ctx context.Context, indices []string) ([]logging.FieldInfo, error) {
-	res, err := v.Search(ctx, logging.Query{
-		Indices: indices, Limit: fieldsDocs, TotalMax: -1,
-		Sort: []logging.SortKey{{Field: logging.FieldOf(logging.FieldTime), Desc: true}},
-	})
-	if err != nil {
-		return nil, err
-	}
-	return logging.CollectFields(func(yield func(*logging.Doc) bool) {
-		for i := range res.Hits {
-			if !yield(logging.NewDoc(&res.Hits[i].Record)) {
-				return
-			}
-		}
-	}), nil
+	return logging.FieldsOf(ctx, v, indices)
 }
 
 // Get implements logging.View.
