@@ -417,7 +417,7 @@ func (s *soak) param() string {
 func (s *soak) promql() string {
 	return url.QueryEscape(pick(s.rnd, `http_requests_total`, `{namespace="NAME-s3cr3t"}`, `count by (namespace, pod) ({__name__=~".+"})`, `absent(http_requests_total{pod!=""})`,
 		`label_replace(vector(1),"tenant","NAME","","")`, `group({__name__=~".+"}) by (__name__)`, `info({__name__=~".+"})`, `http_requests_total or s3cr3t_requests_total @ 99999999999`,
-		`{__name__=~"s3cr3t.*"} offset -1y`, `max_over_time({__name__=~".+"}[10y:1d])`, `count_values("v", {__name__=~".+"})`, `{"NAME"}`, `topk(100, {__name__!=""})`, `scalar(count({__name__=~".+"}))`,
+		`{__name__=~"s3cr3t.*"} offset -1y`, `max_over_time({__name__=~".+"}[10y:1d])`, `count(count_values("v", {__name__=~".+"}))`, `{"NAME"}`, `topk(100, {__name__!=""})`, `scalar(count({__name__=~".+"}))`,
 		`{__tenant__="NAME"}`, `{__name__=~".*",namespace=~"NAME.*"}`, `sort({job!="x"})`, `timestamp({__name__=~"http.+"})`))
 }
 
