@@ -155,7 +155,7 @@ func (q *Queue) roll(first uint64) error {
 		q.tail = nil
 	}
 	name := segmentName(first)
-	f, err := os.OpenFile(q.path(name), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o640)
+	f, err := os.OpenFile(q.path(name), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
@@ -198,7 +198,7 @@ func (q *Queue) saveCursor() error {
 	if same {
 		return nil
 	}
-	if err := atomicfile.Write(q.path(cursorFile), appendMark(nil, cursorMagic, pos), 0o640); err != nil {
+	if err := atomicfile.Write(q.path(cursorFile), appendMark(nil, cursorMagic, pos), 0o600); err != nil {
 		return fmt.Errorf("save cursor of queue %s: %w", q.dir, err)
 	}
 	q.mu.Lock()

@@ -138,7 +138,7 @@ func Open(dir string, o Options) (*Queue, error) {
 		wake:            make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 		grown: make(chan struct{}),
 	}
-	if err := os.MkdirAll(dir, 0o750); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open queue %s: %w", dir, err)
 	}
 	if err := q.recover(); err != nil {

@@ -131,7 +131,10 @@ func Open(dir string, o Options) (*Store, error) {
 		opening: map[tenant.ID]*sync.Mutex{},
 	}
 	s.m = newCounters(o.Registerer, s)
-	if err := os.MkdirAll(dir, 0o750); err != nil {
+	// The engine's files are everybody's to read: the directory keeps others out,
+	// also where an older Oriel or a package made it.
+	err := errors.Join(os.MkdirAll(dir, 0o700), os.Chmod(dir, 0o700))
+	if err != nil {
 		return nil, fmt.Errorf("make the metrics directory: %w", err)
 	}
 	entries, err := os.ReadDir(dir)

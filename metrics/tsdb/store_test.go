@@ -449,3 +449,23 @@ func TestExemplarsStayWithTheirTenant(t *testing.T) {
 	sealed := scopetest.Owners{Lives: map[tenant.ID][]tenant.Life{"a": {{Cluster: "test", Namespace: "n", To: now.Add(time.Second)}}}}
 	want(t, "sealed", traces(scopetest.ReadSealed(sealed, "a", "b")), "b")
 }
+
+// Nobody else on the machine reads a tenant's samples, whoever made the directory.
+func TestDirectoryMode(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "metrics")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(dir, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	info, err := os.Stat(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mode := info.Mode().Perm(); mode != 0o700 {
+		t.Errorf("mode %o, want 700", mode)
+	}
+}
