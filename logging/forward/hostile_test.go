@@ -111,6 +111,9 @@ func TestHostileFrames(t *testing.T) {
 		{name: "HELO of a client", in: frame("HELO", rec{}), want: closed},
 		{name: "JSON", in: []byte(`["t",1,{"message":"x"},{"chunk":"c"}]`), want: closed},
 		{name: "HTTP", in: []byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), want: closed},
+		// What a page of the web can make a browser send to a port of this machine.
+		{name: "HTTP whose body is a frame", in: join([]byte("POST / HTTP/1.1\r\nHost: 127.0.0.1:24224\r\nOrigin: https://evil.example\r\nContent-Type: text/plain\r\n\r\n"), frame("t", bin32(okBytes), chunk)), want: closed},
+		{name: "TURN whose user name is a frame", in: join([]byte{0, 3, 0, 8, 0x21, 0x12, 0xa4, 0x42}, frame("t", bin32(okBytes), chunk)), want: closed},
 		{name: "TLS", in: []byte{0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3}, want: closed},
 		{name: "line of 10 MB", in: frame("t", entry(1, rec{"message", strings.Repeat("x", 10_000_000)}), chunk), want: acked, records: 1},
 		{name: "line of 17 MiB", in: frame("t", arr{arr{1, rec{"message", strings.Repeat("x", 17<<20)}}, ok}, chunk), want: acked, records: 1, refused: "too_large"},
