@@ -23,22 +23,20 @@ import (
 //
 // Point Grafana's paths.provisioning at provisioning/. It reads dashboards every
 // 10 s; data sources at its start and on POST
-// /api/admin/provisioning/datasources/reload. Grafana must run as the user who
-// may read the 0600 files, or SecretsMode must let its group in.
+// /api/admin/provisioning/datasources/reload. Grafana must run as the same user,
+// who may read the 0600 files.
 //
 // What Grafana made of a file cannot be saved over in its pages, so there are no
 // edits to look after. HonestSentence applies.
 type Files struct {
-	dir  string
-	mode fs.FileMode
+	dir string
 }
 
 var _ Target = (*Files)(nil)
 
 // FilesOptions of NewFiles. Dir is needed.
 type FilesOptions struct {
-	Dir         string      // <data-dir>/grafana
-	SecretsMode fs.FileMode // of files with a token; 0: 0600
+	Dir string // <data-dir>/grafana
 }
 
 // providerYAML lets every directory be a folder of its name.
@@ -62,10 +60,7 @@ func NewFiles(o FilesOptions) (*Files, error) {
 	if err != nil {
 		return nil, fmt.Errorf("directory for Grafana's provisioning: %w", err)
 	}
-	f := &Files{dir: dir, mode: o.SecretsMode}
-	if f.mode == 0 {
-		f.mode = 0o600
-	}
+	f := &Files{dir: dir}
 	for _, d := range []string{f.sourcesDir(), filepath.Dir(f.provider()), f.boardsDir()} {
 		if err := os.MkdirAll(d, 0o755); err != nil {
 			return nil, fmt.Errorf("directory for Grafana's provisioning: %w", err)
@@ -139,7 +134,7 @@ func (f *Files) Apply(_ context.Context, w Window, c Credential) ([]Change, erro
 		return err
 	}
 	name := f.sourceFile(w.Names)
-	op, err := f.write(name, raw, f.mode)
+	op, err := f.write(name, raw, 0o600)
 	if err := note(name, op, err); err != nil {
 		return changes, err
 	}

@@ -63,7 +63,7 @@ type Tokens interface {
 // not in use are revoked.
 const TokenName = "grafana, minted by oriel"
 
-const rotateDefault = 30 * 24 * time.Hour
+const tokenAgeMax = 30 * 24 * time.Hour
 
 // Event tells of a change to one tenant's window.
 type Event struct {
@@ -84,7 +84,6 @@ type Options struct {
 	// a nil func knows nothing.
 	Metrics        func(context.Context, tenant.ID) []string
 	ScrapeInterval time.Duration // 0: 15 s
-	RotateAge      time.Duration // of the tokens; 0: 30 days
 	Clock          clock.Clock   // nil: the machine's
 	OnEvent        func(Event)   // called from Reconcile; may be nil
 	Registerer     prometheus.Registerer
@@ -109,9 +108,6 @@ func New(o Options) (*Reconciler, error) {
 	}
 	if o.Clock == nil {
 		o.Clock = clock.System
-	}
-	if o.RotateAge <= 0 {
-		o.RotateAge = rotateDefault
 	}
 	if o.ScrapeInterval <= 0 {
 		o.ScrapeInterval = 15 * time.Second
@@ -232,7 +228,7 @@ func (r *Reconciler) token(id tenant.ID) (entry, error) {
 			break
 		}
 	}
-	if alive && now.Sub(e.Created) < r.o.RotateAge {
+	if alive && now.Sub(e.Created) < tokenAgeMax {
 		return e, nil
 	}
 	secret, info, err := r.o.Tokens.Create(tenant.TokenSpec{Kind: tenant.TokenTenant, Tenant: id, Access: tenant.AccessRead, Name: TokenName})

@@ -12,6 +12,12 @@ import (
 	"github.com/oriel-project/oriel/internal/clock"
 )
 
+// How long a tenant's reconciler rests after an error, doubled up to the most.
+const (
+	backoffMin = 500 * time.Millisecond
+	backoffMax = 5 * time.Minute
+)
+
 // LoopOptions of a Loop. Directory is required; zero of the others means the
 // default named beside it.
 type LoopOptions struct {
@@ -20,8 +26,6 @@ type LoopOptions struct {
 	Resync      time.Duration // every tenant again this often: 10 minutes
 	Workers     int           // tenants at once: 8
 	Timeout     time.Duration // of one reconciler's run: 1 minute
-	BackoffMin  time.Duration // after the first error of one tenant's reconciler: 500 ms
-	BackoffMax  time.Duration // doubled up to: 5 minutes
 	Clock       clock.Clock
 	// OnStage is told when a stage is done for the first time since the tenant
 	// was onboarded (took is the time since then), and of each run that failed
@@ -77,8 +81,6 @@ func NewLoop(o LoopOptions) *Loop {
 	}
 	def(&o.Resync, 10*time.Minute)
 	def(&o.Timeout, time.Minute)
-	def(&o.BackoffMin, 500*time.Millisecond)
-	def(&o.BackoffMax, 5*time.Minute)
 	if o.Workers <= 0 {
 		o.Workers = 8
 	}
@@ -311,10 +313,7 @@ func (l *Loop) through(id ID, it *item, i int, t Tenant, exists bool, began time
 }
 
 func (l *Loop) backoff(fails int) time.Duration {
-	d := l.o.BackoffMin << min(fails, 30)
-	if d <= 0 || d > l.o.BackoffMax {
-		d = l.o.BackoffMax
-	}
+	d := min(backoffMin<<min(fails, 30), backoffMax)
 	return d/2 + rand.N(d/2+1)
 }
 

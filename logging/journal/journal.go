@@ -30,13 +30,13 @@ import (
 )
 
 const (
-	contentType   = "application/vnd.fdo.journal"
-	bodyBytesMax  = 770 << 20 // where a length is declared; systemd's ENTRY_SIZE_MAX
-	batchRecords  = 1000
-	batchBytes    = 1 << 20
-	batchAge      = 500 * time.Millisecond
-	retryWaitMax  = 5 * time.Second
-	idleMaxNormal = 10 * time.Minute
+	contentType  = "application/vnd.fdo.journal"
+	bodyBytesMax = 770 << 20 // where a length is declared; systemd's ENTRY_SIZE_MAX
+	batchRecords = 1000
+	batchBytes   = 1 << 20
+	batchAge     = 500 * time.Millisecond
+	retryWaitMax = 5 * time.Second
+	idleMax      = 10 * time.Minute
 )
 
 // Options of the API.
@@ -46,7 +46,6 @@ type Options struct {
 	// Done, where set, ends open uploads when it is closed: what was read is
 	// stored, and the client is told to come again.
 	Done       <-chan struct{}
-	IdleMax    time.Duration         // without any byte of an upload; default 10 minutes
 	Logger     *slog.Logger          // nil: discard
 	Registerer prometheus.Registerer // nil: metrics are counted and not shown
 }
@@ -65,9 +64,6 @@ type server struct {
 func New(o Options) httpx.API {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	if o.IdleMax <= 0 {
-		o.IdleMax = idleMaxNormal
 	}
 	vec := func(name, help, label string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "oriel_journal_" + name, Help: help}, []string{label})
@@ -116,7 +112,7 @@ func (s *server) receive(w http.ResponseWriter, r *http.Request) (status int, re
 	case !scope.Valid():
 		return http.StatusForbidden, "The credential may not write logs: use one with write access."
 	}
-	in := &patient{r: r.Body, ctl: http.NewResponseController(w), idle: s.o.IdleMax}
+	in := &patient{r: r.Body, ctl: http.NewResponseController(w), idle: idleMax}
 	var body io.Reader = in
 	switch enc := strings.ToLower(r.Header.Get("Content-Encoding")); enc {
 	case "", "identity":

@@ -23,8 +23,8 @@ import (
 )
 
 const (
-	undecidedMaxDefault = time.Minute
-	sendTimeout         = time.Minute
+	undecidedMax = time.Minute
+	sendTimeout  = time.Minute
 )
 
 // SenderOptions configure a Sender.
@@ -43,12 +43,11 @@ type SenderOptions struct {
 	Client *http.Client // nil: one with a timeout of a minute
 	// Undecided tells whether a namespace that exists still waits for central's
 	// decision; it must be false for names that nobody knows, and quick. Its
-	// records wait for UndecidedMax (default one minute) at most. May be nil.
-	Undecided    func(namespace string) bool
-	UndecidedMax time.Duration
-	Clock        clock.Clock           // nil: the machine's
-	Logger       *slog.Logger          // nil: discard
-	Registerer   prometheus.Registerer // nil: metrics are counted and not shown
+	// records wait for a minute at most. May be nil.
+	Undecided  func(namespace string) bool
+	Clock      clock.Clock           // nil: the machine's
+	Logger     *slog.Logger          // nil: discard
+	Registerer prometheus.Registerer // nil: metrics are counted and not shown
 }
 
 // Sender is a logging.Appender whose results mean durable on this machine, and
@@ -77,9 +76,6 @@ func NewSender(o SenderOptions) (*Sender, error) {
 	}
 	if o.Client == nil {
 		o.Client = &http.Client{Timeout: sendTimeout}
-	}
-	if o.UndecidedMax <= 0 {
-		o.UndecidedMax = undecidedMaxDefault
 	}
 	if o.Undecided == nil {
 		o.Undecided = func(string) bool { return false }
@@ -174,7 +170,7 @@ func (s *Sender) Run(ctx context.Context) error {
 
 // undecided reports whether a parcel has to wait, and how long at most.
 func (s *Sender) undecided(p *parcel) time.Duration {
-	left := s.o.UndecidedMax - s.o.Clock().Sub(p.queued)
+	left := undecidedMax - s.o.Clock().Sub(p.queued)
 	if left <= 0 || !slices.ContainsFunc(p.namespaces, s.o.Undecided) {
 		return 0
 	}

@@ -33,11 +33,11 @@ import (
 )
 
 const (
-	timeoutDefault     = 2 * time.Minute
-	lookbackDefault    = 5 * time.Minute
-	samplesMaxDefault  = 50_000_000 // as Prometheus
-	concurrencyDefault = 20         // as Prometheus
-	bodyBytesDefault   = 4 << 20
+	timeoutDefault    = 2 * time.Minute
+	lookback          = 5 * time.Minute // how old a sample may be to count as the present one
+	samplesMaxDefault = 50_000_000      // as Prometheus
+	queriesMax        = 20              // at once, as Prometheus; the others wait
+	bodyBytesDefault  = 4 << 20
 	// limitMax caps the answers of series, labels and label values. Grafana asks
 	// for 40,000.
 	limitMax     = 100_000
@@ -53,8 +53,6 @@ type Options struct {
 
 	Timeout      time.Duration // of one query; 0: two minutes
 	SamplesMax   int           // that one query may hold at once; 0: 50 million
-	Lookback     time.Duration // how old a sample may be to count as the present one; 0: five minutes
-	Concurrency  int           // queries at once; the others wait; 0: 20
 	BodyBytesMax int64         // 0: 4 MiB
 
 	Version    string // Oriel's, shown as the build's revision
@@ -86,7 +84,7 @@ func New(o Options) (*API, error) {
 	a := &API{
 		opts:   o,
 		parser: parser.NewParser(parser.Options{}),
-		slots:  make(slots, o.Concurrency),
+		slots:  make(slots, queriesMax),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "oriel_promapi_requests_total", Help: "Requests to the Prometheus API by route and HTTP status.",
 		}, []string{"route", "code"}),
@@ -103,7 +101,7 @@ func New(o Options) (*API, error) {
 		Reg:                      engineReg,
 		MaxSamples:               o.SamplesMax,
 		Timeout:                  o.Timeout,
-		LookbackDelta:            o.Lookback,
+		LookbackDelta:            lookback,
 		ActiveQueryTracker:       a.slots,
 		EnableAtModifier:         true,
 		EnableNegativeOffset:     true,
@@ -123,12 +121,6 @@ func (o *Options) defaults() {
 	}
 	if o.SamplesMax <= 0 {
 		o.SamplesMax = samplesMaxDefault
-	}
-	if o.Lookback <= 0 {
-		o.Lookback = lookbackDefault
-	}
-	if o.Concurrency <= 0 {
-		o.Concurrency = concurrencyDefault
 	}
 	if o.BodyBytesMax <= 0 {
 		o.BodyBytesMax = bodyBytesDefault

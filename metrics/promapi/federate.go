@@ -66,7 +66,7 @@ func (a *API) federate(w http.ResponseWriter, r *http.Request) {
 // present gives the newest samples, ordered by metric name and labels.
 func (a *API) present(r *http.Request, matchers [][]*labels.Matcher) ([]point, error) {
 	now := a.opts.Clock()
-	mint, maxt := now.Add(-a.opts.Lookback).UnixMilli(), now.UnixMilli()
+	mint, maxt := now.Add(-lookback).UnixMilli(), now.UnixMilli()
 	q, err := guarded{a.opts.Querier.Queryable(tenant.ReadFrom(r.Context())), a}.Querier(mint, maxt)
 	if err != nil {
 		return nil, err

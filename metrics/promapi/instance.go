@@ -104,7 +104,7 @@ func (a *API) newPrototype() *v1.API {
 		nil, &v1.PrometheusVersion{Version: engineVersion, Revision: a.opts.Version, GoVersion: runtime.Version()},
 		nil, nil, nil, nil, nil,
 		false, nil, false, false, false,
-		a.opts.Lookback, false, false,
+		lookback, false, false,
 		nil, nil,
 		v1.OpenAPIOptions{IncludePaths: []string{"/none"}},
 		a.parser, false, a.opts.Timeout,

@@ -29,7 +29,7 @@ import (
 const (
 	bodyBytesDefault = 16 << 20
 	decodedBytesMax  = 32 << 20 // as the protocol library
-	inFlightDefault  = 64
+	inFlightMax      = 64       // requests at once; the others get 429
 	// messagesMax bounds the messages (series, samples, histograms, exemplars) of
 	// one request: two bytes on the wire can become 250 in memory.
 	messagesMax = 500_000
@@ -39,7 +39,6 @@ const (
 type ReceiverOptions struct {
 	Appender     metrics.Appender
 	BodyBytesMax int64 // compressed; 0: 16 MiB. Decompressed it is 32 MiB at most.
-	InFlightMax  int   // requests at once; the others get 429; 0: 64
 	Logger       *slog.Logger
 	Registerer   prometheus.Registerer
 }
@@ -67,15 +66,12 @@ func NewReceiver(o ReceiverOptions) (*Receiver, error) {
 	if o.BodyBytesMax <= 0 {
 		o.BodyBytesMax = bodyBytesDefault
 	}
-	if o.InFlightMax <= 0 {
-		o.InFlightMax = inFlightDefault
-	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	rc := &Receiver{
 		opts:     o,
-		inFlight: make(chan struct{}, o.InFlightMax),
+		inFlight: make(chan struct{}, inFlightMax),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "oriel_remote_write_requests_total", Help: "Remote write requests by protocol version and HTTP status.",
 		}, []string{"version", "code"}),
