@@ -66,6 +66,9 @@ func newEdge(o edgeOptions) (*edge, error) {
 		Appendable: o.samples, Interval: o.interval, Cluster: localCluster(o.cfg),
 		Static: staticTargets(o.cfg), Owned: o.owned,
 		Kube: o.kube, Kubelet: kubeletOptions(o.cfg, o.account, o.log),
+		OnRefused: func(namespace, pod, reason string) {
+			o.log.Warn("pod is not scraped", "namespace", namespace, "pod", pod, "reason", reason)
+		},
 		Logger: o.log, Registerer: o.reg,
 	})
 	if err != nil {
