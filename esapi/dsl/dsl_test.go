@@ -19,6 +19,8 @@ var testNow = time.Date(2024, 2, 29, 12, 30, 45, 123456789, time.UTC)
 var testEnv = Env{Now: testNow}
 
 // testDocs are the documents that queries are tried on; their ids are a, b, ...
+func noParams(string) string { return "" }
+
 func testDocs() []*logging.Doc {
 	sources := []struct {
 		level, message, source string
@@ -164,7 +166,7 @@ func parseQuery(t *testing.T, s string) (logging.Filter, error) {
 	if err != nil {
 		t.Fatalf("%s: %v", s, err)
 	}
-	return ParseQuery(n, testEnv)
+	return (&parser{env: testEnv}).query(n, 0)
 }
 
 // Most clients show an error's first reason and nothing else of it.
@@ -217,7 +219,7 @@ func run(t *testing.T, body string) string {
 	if err != nil {
 		t.Fatalf("%s: %v", body, err)
 	}
-	s, err := ParseSearch(n, NoParams, testEnv)
+	s, err := ParseSearch(n, noParams, testEnv)
 	if err != nil {
 		return err.Error()
 	}
@@ -514,7 +516,7 @@ func FuzzParseSearch(f *testing.F) {
 		if err != nil {
 			return
 		}
-		s, err := ParseSearch(n, NoParams, testEnv)
+		s, err := ParseSearch(n, noParams, testEnv)
 		if err != nil {
 			if e := (*Error)(nil); !errors.As(err, &e) || !json.Valid(e.AppendBody(nil)) {
 				t.Fatalf("%s: error %v is no reply", b, err)
@@ -536,7 +538,7 @@ func FuzzParseSearch(f *testing.F) {
 
 func ExampleParseSearch() {
 	body, _ := ParseJSON([]byte(`{"query":{"query_string":{"query":"level:error"}},"size":1,"_source":["status"]}`), RequestValuesMax)
-	s, _ := ParseSearch(body, NoParams, testEnv)
+	s, _ := ParseSearch(body, noParams, testEnv)
 	res, _ := logging.Run(context.Background(), s.Query, slices.Values(testDocs()))
 	fmt.Printf("%s\n", s.AppendReply(nil, res, Reply{Shards: Shards{1}}))
 	// Output: {"took":0,"timed_out":false,"_shards":{"total":1,"successful":1,"skipped":0,"failed":0},"hits":{"total":{"value":2,"relation":"eq"},"max_score":1.0,"hits":[{"_index":"logs-eu-shop","_id":"a","_score":1.0,"_source":{"status":500}}]}}

@@ -47,7 +47,7 @@ type clause struct {
 }
 
 // ParseQueryString reads a query in Lucene's classic language over all fields,
-// as ?q= and the command line have it.
+// as ?q= is read.
 func ParseQueryString(query string, env Env) (logging.Filter, error) {
 	p := &parser{env: env}
 	return p.lucene(query, luceneSettings{fields: []logging.Field{{}}})

@@ -22,12 +22,6 @@ type parser struct {
 	aggregations int
 }
 
-// ParseQuery reads one query clause, such as {"term":{"level":"error"}}.
-func ParseQuery(n Node, env Env) (logging.Filter, error) {
-	p := &parser{env: env}
-	return p.query(n, 0)
-}
-
 func (p *parser) count(n int) error {
 	if p.clauses += n; p.clauses > queryClausesMax {
 		return &Error{Status: 400, Type: "too_many_clauses", Phase: true, Reason: "maxClauseCount is set to " + strconv.Itoa(queryClausesMax)}

@@ -45,9 +45,6 @@ type hitsPlan struct {
 // Params gives a request's URL parameters; "" where absent.
 type Params func(key string) string
 
-// NoParams has none.
-func NoParams(string) string { return "" }
-
 // Body keys that decide about time, statistics or scores, not about what is found.
 const searchIgnored = " timeout profile explain stats batched_reduce_size terminate_after indices_boost stored_fields ext allow_partial_search_results "
 
