@@ -12,8 +12,16 @@ const (
 	LevelFatal = "fatal"
 )
 
+// belowFields is where the shippers of deploy/ put what an application logged as
+// JSON, so that it cannot claim names of the cluster's. Its level and its message
+// are its own to say.
+const belowFields = "fields."
+
 // levelNames are the fields a level is looked for in, the first readable one wins.
-var levelNames = [...]string{"level", "severity", "lvl", "loglevel", "log.level", "priority", "PRIORITY"}
+var levelNames = [...]string{
+	"level", "severity", "lvl", "loglevel", "log.level", "priority", "PRIORITY",
+	belowFields + "level", belowFields + "severity", belowFields + "lvl", belowFields + "loglevel", belowFields + "log.level",
+}
 
 // NormalizeLevel reads a level as senders spell it: the usual names in any
 // case, their short forms, and syslog's numbers 0 to 7. It gives one of the

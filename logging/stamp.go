@@ -243,8 +243,12 @@ func claimOf(name string) (k claim, rank uint8) {
 	case "stream":
 		return claimStream, 1
 	case "message":
+		return claimMessage, 6
+	case belowFields + "message":
+		return claimMessage, 5
+	case belowFields + "msg":
 		return claimMessage, 4
-	case "log":
+	case "log": // the whole line, where the application's JSON was read
 		return claimMessage, 3
 	case "msg":
 		return claimMessage, 2
@@ -347,6 +351,9 @@ func CheckIndexName(name string) error {
 	return nil
 }
 
+// messageRepeatMax is the longest message, in bytes, that addFields adds.
+const messageRepeatMax = 64 << 10
+
 // addFields writes the stamped fields into the source where it has no such
 // name, and leaves the rest as it is, byte by byte.
 func addFields(rec *Record) []byte {
@@ -365,6 +372,12 @@ func addFields(rec *Record) []byte {
 	add(FieldTime, rec.Time.Format(time.RFC3339Nano))
 	add(fieldOriginal, rec.Original)
 	add(fieldLevel, rec.Level)
+	// Readers of _source, Grafana's log view among them, know one name for the
+	// message; what shippers of containers and journald call it is another one. A
+	// long one is not written twice.
+	if len(rec.Message) <= messageRepeatMax {
+		add(fieldMessage, rec.Message)
+	}
 	add("cluster", rec.Cluster)
 	add("region", rec.Region)
 	add("cloud", rec.Cloud)

@@ -126,6 +126,12 @@ func TestStampFields(t *testing.T) {
 	if !reflect.DeepEqual(rec, want) {
 		t.Errorf("got %+v\nwant %+v", rec, want)
 	}
+	// As the shippers of deploy/ send what an application logged as JSON.
+	src = `{"log":"{\"msg\":\"charge refused\",\"severity\":\"ERROR\"}","fields":{"msg":"charge refused","severity":"ERROR","namespace":"jobs","kubernetes":{"namespace_name":"jobs"}},"kubernetes":{"namespace_name":"web"}}`
+	rec, err = stamper().Stamp(w, logging.Raw{Source: []byte(src)})
+	if err != nil || rec.Message != "charge refused" || rec.Level != "error" || rec.Namespace != "web" {
+		t.Errorf("%+v, %v", rec, err)
+	}
 	for src, level := range map[string]string{
 		`{"level":"odd","severity":"WARN"}`: "warn", `{"priority":3}`: "error", `{"PRIORITY":"6"}`: "info", `{"lvl":"dbg","level":"info"}`: "info",
 		`{"loglevel":"Fatal"}`: "fatal", `{"log":{"level":"trace"}}`: "trace", `{}`: "",
@@ -143,6 +149,8 @@ func TestStampAddFields(t *testing.T) {
 		"{ \n}": "{ \n" + `"@timestamp":"2026-11-22T12:00:00Z","cluster":"EU-1","region":"eu","cloud":"public"}`,
 		`{"cluster":{"x":[1]},"cloud":null , "n":1.50}`:                                                    `{"cluster":{"x":[1]},"cloud":null , "n":1.50,"@timestamp":"2026-11-22T12:00:00Z","region":"eu"}`,
 		`{"@timestamp":"2020-01-01T00:00:00Z","kubernetes":{"namespace_name":"web"},"severity":"warning"}`: `{"@timestamp":"2020-01-01T00:00:00Z","kubernetes":{"namespace_name":"web"},"severity":"warning","timestamp_original":"2020-01-01T00:00:00Z","level":"warn","cluster":"EU-1","region":"eu","cloud":"public","namespace":"web"}`,
+		`{"log":"hello\n"}`:                `{"log":"hello\n","@timestamp":"2026-11-22T12:00:00Z","message":"hello","cluster":"EU-1","region":"eu","cloud":"public"}`,
+		`{"log":"hello\n","message":null}`: `{"log":"hello\n","message":null,"@timestamp":"2026-11-22T12:00:00Z","cluster":"EU-1","region":"eu","cloud":"public"}`,
 	} {
 		rec, err := stamper().Stamp(w, logging.Raw{Source: []byte(src), AddFields: true})
 		if err != nil || string(rec.Source) != want {
