@@ -18,9 +18,9 @@ var testNow = time.Date(2024, 2, 29, 12, 30, 45, 123456789, time.UTC)
 
 var testEnv = Env{Now: testNow}
 
-// testDocs are the documents that queries are tried on; their ids are a, b, ...
 func noParams(string) string { return "" }
 
+// testDocs are the documents that queries are tried on; their ids are a, b, ...
 func testDocs() []*logging.Doc {
 	sources := []struct {
 		level, message, source string
