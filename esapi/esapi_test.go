@@ -235,6 +235,30 @@ func TestHead(t *testing.T) {
 	}
 }
 
+// TestNoAliases asks as exporters and rollovers do.
+func TestNoAliases(t *testing.T) {
+	h := asShop(testAPI(t))
+	for _, c := range []struct {
+		method, path string
+		code         int
+		body         string
+	}{
+		{"GET", "/logs-eu-shop/_alias", 200, `{"logs-eu-shop":{"aliases":{}}}`},
+		{"GET", "/logs-eu-shop/_alias/*", 200, "{}"},
+		{"GET", "/_alias/_all", 200, "{}"},
+		{"GET", "/logs-eu-shop/_alias/today", 404, `{"error":"alias [today] missing","status":404}`},
+		{"HEAD", "/_alias/today", 404, ""},
+		{"HEAD", "/_alias/*", 404, ""},
+	} {
+		if w := send(t, h, c.method, c.path, ""); w.Code != c.code || w.Body.String() != c.body {
+			t.Errorf("%s %s: %d %s, want %d %s", c.method, c.path, w.Code, w.Body, c.code, c.body)
+		}
+	}
+	if w := send(t, h, "GET", "/absent/_alias/*", ""); w.Code != 404 || !strings.Contains(w.Body.String(), "index_not_found_exception") {
+		t.Errorf("of an absent index: %d %s", w.Code, w.Body)
+	}
+}
+
 // TestIsolation asks every route, as a team that has nothing, about another
 // team's index and about one that never was: nothing foreign may show, and the
 // two answers must be the same.
@@ -259,7 +283,7 @@ func TestIsolation(t *testing.T) {
 				}
 			}
 			one := func(index string) *httptest.ResponseRecorder {
-				path := strings.NewReplacer("{index}", index, "{id}", "b1", "{nodes}", "_all", "{type}", "_all", "{scroll}", "x").Replace(rt.Pattern)
+				path := strings.NewReplacer("{index}", index, "{id}", "b1", "{nodes}", "_all", "{type}", "_all", "{scroll}", "x", "{alias}", "*").Replace(rt.Pattern)
 				w := send(t, lone, method, path+"?fields=*&keep_alive=1m&q=*", strings.ReplaceAll(body, "INDEX", index))
 				text := mask(strings.ReplaceAll(w.Body.String(), index, "INDEX"))
 				if strings.Contains(text, "FOREIGN") || strings.Contains(text, "foreign_field") {

@@ -1,6 +1,7 @@
 package esapi
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 
@@ -268,6 +269,20 @@ func indexInfo(c *call) (reply, error) {
 		at++
 		return b
 	})
+}
+
+// namedAlias says that there are no aliases, as exporters ask for all of an index.
+func namedAlias(c *call) (reply, error) {
+	v, _, err := c.openFor()
+	if err != nil {
+		return reply{}, err
+	}
+	defer v.Close()
+	name := c.vars["alias"]
+	if (name == "_all" || strings.Contains(name, "*")) && c.r.Method != http.MethodHead {
+		return ok([]byte("{}")), nil
+	}
+	return textError(http.StatusNotFound, "alias ["+clip(name)+"] missing", true), nil
 }
 
 func namesOnly(ch chosen, of func(name string) string) reply {

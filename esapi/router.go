@@ -53,6 +53,7 @@ func allRoutes() []route {
 	add("GET", "/{index}/_mapping/{type}", httpx.Read, mapping) // olivere/elastic still writes a type
 	read("GET", "/_settings", indexInfo)
 	read("GET", "/_alias", indexInfo)
+	read("GET", "/_alias/{alias}", namedAlias)
 	add("GET", "/_aliases", httpx.Read, indexInfo)
 	add("GET POST DELETE", "/_search/scroll", httpx.Read, scroll)
 	add("GET POST DELETE", "/_search/scroll/{scroll}", httpx.Read, scroll)

@@ -95,6 +95,8 @@ var probes = map[string][]probe{
 	"GET,HEAD /es/_alias":                   {get("/es/_alias")},
 	"GET,HEAD /es/{index}/_alias":           {get("/es/logs-east-NAME-s3cr3t/_alias")},
 	"GET,HEAD /es/_aliases":                 {get("/es/_aliases")},
+	"GET,HEAD /es/_alias/{alias}":           {get("/es/_alias/NAME"), get("/es/_alias/*")},
+	"GET,HEAD /es/{index}/_alias/{alias}":   {get("/es/logs-east-NAME-s3cr3t/_alias/*")},
 	"GET,POST,DELETE,HEAD /es/_search/scroll": {
 		post("/es/_search/scroll", `{"scroll":"1m","scroll_id":"NAME"}`),
 	},
