@@ -6,7 +6,6 @@ export GOFLAGS := -buildvcs=false
 CACHE  := $(or $(ORIEL_CACHE),$(abspath .cache))
 export ORIEL_CACHE := $(CACHE)
 LINT   := $(CACHE)/golangci-lint-$(shell cksum < test/tools/go.sum | cut -d' ' -f1)
-GO_SRC := $(shell git ls-files '*.go')
 
 .PHONY: help run build check test soak fmt vet lint unit real fuzz clean
 
@@ -25,7 +24,7 @@ check: fmt vet lint unit ## format, vet, lint, licences, unit tests: under a min
 test: check real ## what CI runs: check, and everything against real servers
 
 fmt:
-	@test -z "$$(gofmt -l $(GO_SRC))" || { echo "not gofmt'ed:"; gofmt -l $(GO_SRC); exit 1; }
+	@files=$$(gofmt -l .) && test -z "$$files" || { echo "not gofmt'ed: $$files"; exit 1; }
 
 vet:
 	go vet -tags 'real soak' ./...
@@ -43,7 +42,7 @@ unit:
 # Kubernetes by itself first: its build keeps every core busy for minutes, in
 # which nothing that watches a clock should run. The other packages are those
 # that have tests of this kind; the rest was run by unit.
-REAL = $(shell git grep -l '^//go:build real' -- '*_test.go' | xargs -n1 dirname | sort -u | sed 's|^|./|')
+REAL = $(shell grep -rl --include='*_test.go' '^//go:build real' . | xargs -n1 dirname | sort -u)
 real: build ## the tests against real servers: kube-apiserver, systemd, Chromium, ...
 	go test -tags real -timeout 25m ./test/kubetest
 	ORIEL_BIN=$(abspath bin/oriel) go test -tags real -timeout 25m $(REAL)

@@ -3,8 +3,6 @@
 package real
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -14,7 +12,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -36,7 +33,7 @@ var shots = flag.String("shots", "", "directory for pictures of the console's pa
 // lines listed, and what a log line holds stays text.
 func TestConsoleInABrowser(t *testing.T) {
 	srv := consoleServer(t)
-	dom := chromium(t, "--virtual-time-budget=4000", "--dump-dom", srv.URL+"/t/shop/")
+	dom := debian.Chromium(t, "--virtual-time-budget=4000", "--dump-dom", srv.URL+"/t/shop/")
 	for what, pattern := range map[string]string{
 		"a line in every chart":  `(?s)data-chart="requests".*class="series k.*data-chart="latency".*>p95<?.*class="series k.*data-chart="logs".*class="series kerror`,
 		"the figure of a chart":  `<output>[0-9.]+ (ms|GiB|MiB)</output>`,
@@ -55,7 +52,7 @@ func TestConsoleInABrowser(t *testing.T) {
 	if t.Failed() {
 		t.Log(dom)
 	}
-	list := chromium(t, "--virtual-time-budget=2000", "--dump-dom", srv.URL+"/")
+	list := debian.Chromium(t, "--virtual-time-budget=2000", "--dump-dom", srv.URL+"/")
 	if !strings.Contains(list, `href="t/shop/"`) || strings.Contains(list, `id="filter" type="search" hidden`) {
 		t.Errorf("the list of tenants:\n%s", list)
 	}
@@ -64,28 +61,11 @@ func TestConsoleInABrowser(t *testing.T) {
 	}
 	for name, path := range map[string]string{"tenants": "/", "tenant": "/t/shop/", "empty": "/t/empty/", "search": "/t/shop/?q=error&range=3600"} {
 		for look, scheme := range map[string]string{"dark": "0", "light": "1"} {
-			chromium(t, "--virtual-time-budget=4000", "--window-size=1500,1150", "--blink-settings=preferredColorScheme="+scheme,
+			debian.Chromium(t, "--virtual-time-budget=4000", "--window-size=1500,1150", "--blink-settings=preferredColorScheme="+scheme,
 				"--screenshot="+filepath.Join(*shots, name+"-"+look+".png"), srv.URL+path)
 		}
 	}
-	chromium(t, "--virtual-time-budget=4000", "--window-size=520,1400", "--screenshot="+filepath.Join(*shots, "narrow.png"), srv.URL+"/t/shop/")
-}
-
-func chromium(t *testing.T, args ...string) string {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, debian.Program(t, "chromium", "chromium"), append([]string{
-		"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-		"--disable-component-update", "--disable-sync", "--hide-scrollbars", "--user-data-dir=" + t.TempDir(),
-	}, args...)...)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("chromium: %v\n%s", err, stderr.String())
-	}
-	return string(out)
+	debian.Chromium(t, "--virtual-time-budget=4000", "--window-size=520,1400", "--screenshot="+filepath.Join(*shots, "narrow.png"), srv.URL+"/t/shop/")
 }
 
 // consoleServer serves the console over a store with two teams' lines, and

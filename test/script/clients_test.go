@@ -10,7 +10,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -198,7 +197,6 @@ func TestGrafana(t *testing.T) {
 // TestBrowser looks at the pages as a browser shows them: charts with lines in
 // them, log lines, and a tenants' list.
 func TestBrowser(t *testing.T) {
-	chromium := debian.Program(t, "chromium", "chromium")
 	p := newProgram(t, "--demo")
 	p.start()
 	if err := poll(30*time.Second, func() error {
@@ -211,15 +209,7 @@ func TestBrowser(t *testing.T) {
 		t.Fatal(err)
 	}
 	dump := func(path string) string {
-		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-		defer cancel()
-		out, err := exec.CommandContext(ctx, chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-			"--disable-background-networking", "--disable-component-update", "--disable-sync", "--user-data-dir="+t.TempDir(),
-			"--virtual-time-budget=8000", "--dump-dom", "http://"+p.http+path).Output()
-		if err != nil {
-			t.Fatalf("chromium %s: %v", path, err)
-		}
-		return string(out)
+		return debian.Chromium(t, "--virtual-time-budget=8000", "--dump-dom", "http://"+p.http+path)
 	}
 	home := dump("/")
 	for _, want := range []string{"shop", "billing"} {
