@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/oriel-project/oriel/esapi/dsl"
+	"github.com/oriel-project/oriel/internal/jsontext"
 	"github.com/oriel-project/oriel/logging"
 )
 
@@ -93,8 +94,8 @@ func catIndices(c *call) (reply, error) {
 				if j > 0 {
 					b = append(b, ',')
 				}
-				b = append(dsl.AppendString(b, col.name), ':')
-				b = dsl.AppendString(b, col.of(info, size))
+				b = append(jsontext.AppendString(b, col.name), ':')
+				b = jsontext.AppendString(b, col.of(info, size))
 			}
 			b = append(b, '}')
 		}
@@ -178,7 +179,7 @@ func table(columns []catColumn, rows [][]string) []byte {
 // catHealth answers _cat/health with one line.
 func catHealth(c *call) (reply, error) {
 	now := c.api.o.Clock().UTC()
-	line := fmt.Sprintf("%d %s %s green 1 1 0 0 0 0 0 0 - 100.0%%\n", now.Unix(), now.Format("15:04:05"), c.api.o.ClusterName)
+	line := fmt.Sprintf("%d %s %s green 1 1 0 0 0 0 0 0 - 100.0%%\n", now.Unix(), now.Format("15:04:05"), clusterName)
 	return reply{plain: true, body: []byte(line)}, nil
 }
 
@@ -194,7 +195,7 @@ func resolveIndex(c *call) (reply, error) {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(dsl.AppendString(append(b, `{"name":`...), name), `,"attributes":["open"]}`...)
+		b = append(jsontext.AppendString(append(b, `{"name":`...), name), `,"attributes":["open"]}`...)
 	}
 	return reply{status: http.StatusOK, body: append(b, `],"aliases":[],"data_streams":[]}`...)}, nil
 }

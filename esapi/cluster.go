@@ -9,8 +9,12 @@ import (
 	"strings"
 
 	"github.com/oriel-project/oriel/esapi/dsl"
+	"github.com/oriel-project/oriel/internal/jsontext"
 	"github.com/oriel-project/oriel/tenant"
 )
+
+// clusterName is what the node and the cluster are called.
+const clusterName = "oriel"
 
 func appendInt(dst []byte, i int64) []byte { return strconv.AppendInt(dst, i, 10) }
 
@@ -23,10 +27,10 @@ func uuid(name string) string {
 // root answers /, by which clients recognise the product and its version.
 func root(c *call) (reply, error) {
 	o := c.api.o
-	b := dsl.AppendString([]byte(`{"name":`), o.ClusterName)
-	b = dsl.AppendString(append(b, `,"cluster_name":`...), o.ClusterName)
-	b = dsl.AppendString(append(b, `,"cluster_uuid":`...), uuid("cluster "+o.ClusterName))
-	b = dsl.AppendString(append(b, `,"version":{"number":`...), o.Version)
+	b := jsontext.AppendString([]byte(`{"name":`), clusterName)
+	b = jsontext.AppendString(append(b, `,"cluster_name":`...), clusterName)
+	b = jsontext.AppendString(append(b, `,"cluster_uuid":`...), uuid("cluster "+clusterName))
+	b = jsontext.AppendString(append(b, `,"version":{"number":`...), o.Version)
 	b = append(b, `,"build_flavor":"default","build_type":"tar","build_hash":"0000000000000000000000000000000000000000","build_date":"2025-01-01T00:00:00.000000000Z","build_snapshot":false,"lucene_version":"9.12.0","minimum_wire_compatibility_version":"7.17.0","minimum_index_compatibility_version":"7.0.0"},"tagline":"You Know, for Search"}`...)
 	return ok(b), nil
 }
@@ -48,16 +52,16 @@ func nodes(c *call) (reply, error) {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
 	}
-	b := dsl.AppendString([]byte(`{"_nodes":{"total":1,"successful":1,"failed":0},"cluster_name":`), o.ClusterName)
-	b = append(dsl.AppendString(append(b, `,"nodes":{`...), uuid("node "+o.ClusterName)), ':')
-	b = dsl.AppendString(append(b, `{"name":`...), o.ClusterName)
-	b = dsl.AppendString(append(b, `,"transport_address":`...), addr)
-	b = dsl.AppendString(append(b, `,"host":`...), host)
-	b = dsl.AppendString(append(b, `,"ip":`...), ip)
-	b = dsl.AppendString(append(b, `,"version":`...), o.Version)
+	b := jsontext.AppendString([]byte(`{"_nodes":{"total":1,"successful":1,"failed":0},"cluster_name":`), clusterName)
+	b = append(jsontext.AppendString(append(b, `,"nodes":{`...), uuid("node "+clusterName)), ':')
+	b = jsontext.AppendString(append(b, `{"name":`...), clusterName)
+	b = jsontext.AppendString(append(b, `,"transport_address":`...), addr)
+	b = jsontext.AppendString(append(b, `,"host":`...), host)
+	b = jsontext.AppendString(append(b, `,"ip":`...), ip)
+	b = jsontext.AppendString(append(b, `,"version":`...), o.Version)
 	b = append(b, `,"build_flavor":"default","build_type":"tar","roles":["data","ingest","master"],"attributes":{},"http":{"bound_address":[`...)
-	b = dsl.AppendString(b, addr)
-	b = dsl.AppendString(append(b, `],"publish_address":`...), addr)
+	b = jsontext.AppendString(b, addr)
+	b = jsontext.AppendString(append(b, `],"publish_address":`...), addr)
 	return ok(append(b, `,"max_content_length_in_bytes":104857600}}}}`...)), nil
 }
 
@@ -95,7 +99,7 @@ func health(c *call) (reply, error) {
 		status, code, late = "red", http.StatusRequestTimeout, "true"
 	}
 	shards := strconv.Itoa(len(ch.infos))
-	b := dsl.AppendString([]byte(`{"cluster_name":`), c.api.o.ClusterName)
+	b := jsontext.AppendString([]byte(`{"cluster_name":`), clusterName)
 	b = append(b, `,"status":"`+status+`","timed_out":`+late+`,"number_of_nodes":1,"number_of_data_nodes":1,"active_primary_shards":`+shards+`,"active_shards":`+shards+
 		`,"relocating_shards":0,"initializing_shards":0,"unassigned_shards":0,"delayed_unassigned_shards":0,"number_of_pending_tasks":0,"number_of_in_flight_fetch":0,"task_max_waiting_in_queue_millis":0,"active_shards_percent_as_number":100.0}`...)
 	return reply{status: code, body: b}, nil

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/oriel-project/oriel/esapi/dsl"
+	"github.com/oriel-project/oriel/internal/jsontext"
 	"github.com/oriel-project/oriel/logging"
 )
 
@@ -294,7 +295,7 @@ func openPIT(c *call) (reply, error) {
 		v.Close()
 		return reply{}, err
 	}
-	b := dsl.AppendString([]byte(`{"id":`), sc.id)
+	b := jsontext.AppendString([]byte(`{"id":`), sc.id)
 	b = ch.shards().Append(append(b, `,"_shards":`...))
 	return ok(append(b, '}')), nil
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/oriel-project/oriel/esapi/dsl"
+	"github.com/oriel-project/oriel/internal/jsontext"
 	"github.com/oriel-project/oriel/logging"
 )
 
@@ -39,8 +40,8 @@ func document(c *call) (reply, error) {
 }
 
 func appendDocument(b []byte, index, id string, rec logging.Record, found bool, src dsl.SourceFilter) []byte {
-	b = dsl.AppendString(append(b, `{"_index":`...), index)
-	b = dsl.AppendString(append(b, `,"_id":`...), id)
+	b = jsontext.AppendString(append(b, `{"_index":`...), index)
+	b = jsontext.AppendString(append(b, `,"_id":`...), id)
 	if !found {
 		return append(b, `,"found":false}`...)
 	}
@@ -118,8 +119,8 @@ func multiGet(c *call) (reply, error) {
 			b = append(b, ',')
 		}
 		if !there[d.index] {
-			b = dsl.AppendString(append(b, `{"_index":`...), d.index)
-			b = dsl.AppendString(append(b, `,"_id":`...), d.id)
+			b = jsontext.AppendString(append(b, `{"_index":`...), d.index)
+			b = jsontext.AppendString(append(b, `,"_id":`...), d.id)
 			b = dsl.IndexNotFound(clip(d.index)).AppendError(append(b, `,"error":`...))
 			b = append(b, '}')
 			continue

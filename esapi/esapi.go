@@ -48,7 +48,6 @@ type Options struct {
 	// PublishAddress is told to clients that ask for nodes: host:port, or
 	// host/ip:port. "" means the host that the request named.
 	PublishAddress string
-	ClusterName    string // "" means oriel
 	Clock          clock.Clock
 	Logger         *slog.Logger // nil: discard
 	Registerer     prometheus.Registerer
@@ -72,9 +71,6 @@ var _ httpx.API = (*API)(nil)
 func New(o Options) *API {
 	if o.Version == "" {
 		o.Version = VersionDefault
-	}
-	if o.ClusterName == "" {
-		o.ClusterName = "oriel"
 	}
 	if o.Clock == nil {
 		o.Clock = clock.System

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/oriel-project/oriel/esapi/dsl"
+	"github.com/oriel-project/oriel/internal/jsontext"
 	"github.com/oriel-project/oriel/logging"
 )
 
@@ -84,7 +85,7 @@ func fieldCaps(c *call) (reply, error) {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = dsl.AppendString(b, name)
+		b = jsontext.AppendString(b, name)
 	}
 	b = append(b, `],"fields":{`...)
 	if len(ch.infos) > 0 {
@@ -107,13 +108,13 @@ func appendCaps(b []byte, fields []logging.FieldInfo, patterns []string) []byte 
 			b = append(b, ',')
 		}
 		first = false
-		b = append(dsl.AppendString(b, name), ":{"...)
+		b = append(jsontext.AppendString(b, name), ":{"...)
 		for i, t := range types {
 			if i > 0 {
 				b = append(b, ',')
 			}
-			b = append(dsl.AppendString(b, t), ':')
-			b = dsl.AppendString(append(b, `{"type":`...), t)
+			b = append(jsontext.AppendString(b, t), ':')
+			b = jsontext.AppendString(append(b, `{"type":`...), t)
 			b = append(b, `,"metadata_field":`...)
 			b = appendBool(b, meta)
 			b = append(b, `,"searchable":true,"aggregatable":`...)
@@ -179,7 +180,7 @@ func (c *call) perIndex(v *window, ch chosen, of func(dst, mapping []byte) []byt
 			}
 			m = appendMapping(nil, fields)
 		}
-		b = of(append(dsl.AppendString(b, info.Name), ':'), m)
+		b = of(append(jsontext.AppendString(b, info.Name), ':'), m)
 	}
 	return ok(append(b, '}')), nil
 }
@@ -220,7 +221,7 @@ func (n *mappingNode) append(b []byte) []byte {
 		if slices.Contains(n.types, "text") {
 			t = "text"
 		}
-		b = dsl.AppendString(append(b, `"type":`...), t)
+		b = jsontext.AppendString(append(b, `"type":`...), t)
 		if t == "text" {
 			b = append(b, `,"fields":{"keyword":{"type":"keyword"}}`...)
 		}
@@ -236,7 +237,7 @@ func (n *mappingNode) append(b []byte) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(dsl.AppendString(b, name), ":{"...)
+		b = append(jsontext.AppendString(b, name), ":{"...)
 		b = append(n.sub[name].append(b), '}')
 	}
 	return append(b, '}')
@@ -291,12 +292,12 @@ func namesOnly(ch chosen, of func(name string) string) reply {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(dsl.AppendString(b, name), ':')
+		b = append(jsontext.AppendString(b, name), ':')
 		b = append(b, of(name)...)
 	}
 	return ok(append(b, '}'))
 }
 
 func settings(name string) string {
-	return `{"index":{"number_of_shards":"1","number_of_replicas":"0","uuid":"` + uuid("index "+name) + `","provided_name":` + string(dsl.AppendString(nil, name)) + `}}`
+	return `{"index":{"number_of_shards":"1","number_of_replicas":"0","uuid":"` + uuid("index "+name) + `","provided_name":` + string(jsontext.AppendString(nil, name)) + `}}`
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/oriel-project/oriel/esapi/dsl"
+	"github.com/oriel-project/oriel/internal/jsontext"
 	"github.com/oriel-project/oriel/logging"
 )
 
@@ -150,7 +151,7 @@ func statusError(status int, reason string) *dsl.Error {
 
 // textError is the shape of errors about routes, which is a string alone.
 func textError(status int, reason string, withStatus bool) reply {
-	b := dsl.AppendString([]byte(`{"error":`), reason)
+	b := jsontext.AppendString([]byte(`{"error":`), reason)
 	if withStatus {
 		b = append(strconv.AppendInt(append(b, `,"status":`...), int64(status), 10), '}')
 	} else {

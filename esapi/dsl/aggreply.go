@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/oriel-project/oriel/internal/jsontext"
 	"github.com/oriel-project/oriel/logging"
 )
 
@@ -55,7 +56,7 @@ func (s *Search) appendAgg(dst []byte, a *aggPlan, r logging.AggResult, docs int
 	if s.typedKeys {
 		name = a.typedName(r) + "#" + name
 	}
-	dst = append(AppendString(dst, name), ":{"...)
+	dst = append(jsontext.AppendString(dst, name), ":{"...)
 	if a.meta != nil {
 		dst = append(a.meta.Append(append(dst, `"meta":`...)), ',')
 	}
@@ -107,11 +108,11 @@ func (a *aggPlan) appendKey(dst []byte, key logging.Value) []byte {
 		}
 		text := f.Format(key.Time, a.zone)
 		if a.kind == "date_histogram" {
-			dst = append(AppendString(append(dst, `"key_as_string":`...), text), ',')
+			dst = append(jsontext.AppendString(append(dst, `"key_as_string":`...), text), ',')
 			return append(appendInt(append(dst, `"key":`...), key.Time.UnixMilli()), ',')
 		}
 		dst = append(appendInt(append(dst, `"key":`...), key.Time.UnixMilli()), ',')
-		return append(AppendString(append(dst, `"key_as_string":`...), text), ',')
+		return append(jsontext.AppendString(append(dst, `"key_as_string":`...), text), ',')
 	}
 	return append(appendValue(append(dst, `"key":`...), key), ',')
 }
@@ -127,7 +128,7 @@ func (s *Search) appendFilters(dst []byte, a *aggPlan, of logging.Filters, r log
 			dst = append(dst, ',')
 		}
 		if !a.unnamed {
-			dst = append(AppendString(dst, f.Name), ':')
+			dst = append(jsontext.AppendString(dst, f.Name), ':')
 		}
 		var b logging.Bucket
 		if i < len(r.Buckets) {

@@ -1,6 +1,10 @@
 package dsl
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/oriel-project/oriel/internal/jsontext"
+)
 
 // Error is an error as Elasticsearch answers it.
 type Error struct {
@@ -86,11 +90,11 @@ func (e *Error) appendCause(dst []byte) []byte {
 }
 
 func (e *Error) appendFields(dst []byte) []byte {
-	dst = AppendString(append(dst, `"type":`...), e.Type)
-	dst = AppendString(append(dst, `,"reason":`...), e.Reason)
+	dst = jsontext.AppendString(append(dst, `"type":`...), e.Type)
+	dst = jsontext.AppendString(append(dst, `,"reason":`...), e.Reason)
 	if e.Index != "" {
-		dst = AppendString(append(dst, `,"resource.type":"index_or_alias","resource.id":`...), e.Index)
-		dst = AppendString(append(dst, `,"index_uuid":"_na_","index":`...), e.Index)
+		dst = jsontext.AppendString(append(dst, `,"resource.type":"index_or_alias","resource.id":`...), e.Index)
+		dst = jsontext.AppendString(append(dst, `,"index_uuid":"_na_","index":`...), e.Index)
 	}
 	return dst
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/oriel-project/oriel/internal/jsontext"
 	"github.com/oriel-project/oriel/logging"
 )
 
@@ -273,13 +274,13 @@ func appendFields(dst []byte, shown []shownField) []byte {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = append(AppendString(dst, f.name), ":["...)
+		dst = append(jsontext.AppendString(dst, f.name), ":["...)
 		for j, v := range f.values {
 			if j > 0 {
 				dst = append(dst, ',')
 			}
 			if v.Kind == logging.KindTime && f.format != nil {
-				dst = AppendString(dst, f.format.Format(v.Time, time.UTC))
+				dst = jsontext.AppendString(dst, f.format.Format(v.Time, time.UTC))
 			} else {
 				dst = appendValue(dst, v)
 			}

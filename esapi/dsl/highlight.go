@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/oriel-project/oriel/internal/jsontext"
 	"github.com/oriel-project/oriel/logging"
 )
 
@@ -188,12 +189,12 @@ func (h *highlighter) append(dst []byte, doc *logging.Doc) []byte {
 				dst = append(dst, `,"highlight":{`...)
 			}
 			any = true
-			dst = append(AppendString(dst, name), ":["...)
+			dst = append(jsontext.AppendString(dst, name), ":["...)
 			for i, s := range frags {
 				if i > 0 {
 					dst = append(dst, ',')
 				}
-				dst = AppendString(dst, s)
+				dst = jsontext.AppendString(dst, s)
 			}
 			dst = append(dst, ']')
 		}

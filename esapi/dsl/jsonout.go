@@ -3,48 +3,9 @@ package dsl
 import (
 	"math"
 	"strconv"
-	"unicode/utf8"
+
+	"github.com/oriel-project/oriel/internal/jsontext"
 )
-
-const hexDigits = "0123456789abcdef"
-
-// AppendString appends s as a JSON string. Bytes that are no UTF-8 become U+FFFD.
-func AppendString(dst []byte, s string) []byte {
-	dst = append(dst, '"')
-	start := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c >= ' ' && c != '"' && c != '\\' && c < utf8.RuneSelf {
-			i++
-			continue
-		}
-		if c >= utf8.RuneSelf {
-			r, size := utf8.DecodeRuneInString(s[i:])
-			if r == utf8.RuneError && size == 1 {
-				dst = append(append(dst, s[start:i]...), "\uFFFD"...)
-				start = i + 1
-			}
-			i += size
-			continue
-		}
-		dst = append(dst, s[start:i]...)
-		switch c {
-		case '"', '\\':
-			dst = append(dst, '\\', c)
-		case '\n':
-			dst = append(dst, '\\', 'n')
-		case '\r':
-			dst = append(dst, '\\', 'r')
-		case '\t':
-			dst = append(dst, '\\', 't')
-		default:
-			dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
-		}
-		i++
-		start = i
-	}
-	return append(append(dst, s[start:]...), '"')
-}
 
 // AppendFloat appends a number as Java's Double.toString writes it, which is
 // what Elasticsearch does: 1.0, 1.5E10, 1.0E-5. NaN and infinities become null.
@@ -97,7 +58,7 @@ func (n Node) Append(dst []byte) []byte {
 	case Bool, Number:
 		return append(dst, n.Text...)
 	case Text:
-		return AppendString(dst, n.Text)
+		return jsontext.AppendString(dst, n.Text)
 	case Array:
 		dst = append(dst, '[')
 		for i, it := range n.Items {
@@ -113,7 +74,7 @@ func (n Node) Append(dst []byte) []byte {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = append(AppendString(dst, n.Keys[i]), ':')
+		dst = append(jsontext.AppendString(dst, n.Keys[i]), ':')
 		dst = it.Append(dst)
 	}
 	return append(dst, '}')
@@ -142,7 +103,7 @@ func (n Node) AppendIndent(dst []byte, level int) []byte {
 		}
 		dst = newLine(dst, level+1)
 		if n.Kind == Object {
-			dst = append(AppendString(dst, n.Keys[i]), " : "...)
+			dst = append(jsontext.AppendString(dst, n.Keys[i]), " : "...)
 		}
 		dst = it.AppendIndent(dst, level+1)
 	}

@@ -4,6 +4,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/oriel-project/oriel/internal/jsontext"
 	"github.com/oriel-project/oriel/logging"
 )
 
@@ -41,7 +42,7 @@ func (a *aggPlan) appendDate(dst []byte, ms float64) []byte {
 	if f == nil {
 		f = defaultDates
 	}
-	return AppendString(dst, f.Format(time.UnixMilli(int64(math.Floor(ms))), a.zone))
+	return jsontext.AppendString(dst, f.Format(time.UnixMilli(int64(math.Floor(ms))), a.zone))
 }
 
 // appendNumber writes NaN as Elasticsearch does: as a string.
@@ -64,7 +65,7 @@ func appendStats(dst []byte, a *aggPlan, s *logging.Stats, extended bool) []byte
 		return dst
 	}
 	put := func(key string, f float64) {
-		dst = appendNumber(append(AppendString(append(dst, ','), key), ':'), f)
+		dst = appendNumber(append(jsontext.AppendString(append(dst, ','), key), ':'), f)
 	}
 	dst = appendInt(append(dst, `"count":`...), s.Count)
 	put("min", s.Min)
@@ -76,7 +77,7 @@ func appendStats(dst []byte, a *aggPlan, s *logging.Stats, extended bool) []byte
 			key string
 			ms  float64
 		}{{"min_as_string", s.Min}, {"max_as_string", s.Max}, {"avg_as_string", s.Avg()}} {
-			dst = a.appendDate(append(AppendString(append(dst, ','), v.key), ':'), v.ms)
+			dst = a.appendDate(append(jsontext.AppendString(append(dst, ','), v.key), ':'), v.ms)
 		}
 	}
 	if !extended {
@@ -106,7 +107,7 @@ func appendStats(dst []byte, a *aggPlan, s *logging.Stats, extended bool) []byte
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = appendNumber(append(AppendString(dst, b.key), ':'), s.Avg()+a.sigma*b.dev)
+		dst = appendNumber(append(jsontext.AppendString(dst, b.key), ':'), s.Avg()+a.sigma*b.dev)
 	}
 	return append(dst, '}')
 }
@@ -133,9 +134,9 @@ func appendPercentiles(dst []byte, a *aggPlan, of logging.Metric, r logging.AggR
 			dst = append(AppendFloat(dst, value), '}')
 			continue
 		}
-		dst = AppendFloat(append(AppendString(dst, key), ':'), value)
+		dst = AppendFloat(append(jsontext.AppendString(dst, key), ':'), value)
 		if r.ValueIsDate && !math.IsNaN(value) {
-			dst = append(AppendString(append(dst, ','), key+"_as_string"), ':')
+			dst = append(jsontext.AppendString(append(dst, ','), key+"_as_string"), ':')
 			dst = a.appendDate(dst, value)
 		}
 	}
@@ -183,7 +184,7 @@ func (s *Search) appendTop(dst []byte, a *aggPlan, r logging.AggResult, docs int
 			if j > 0 {
 				dst = append(dst, ',')
 			}
-			dst = append(AppendString(dst, name), ':')
+			dst = append(jsontext.AppendString(dst, name), ':')
 			if vals := doc.Values(exactly(name)); len(vals) > 0 {
 				dst = appendValue(dst, vals[0])
 			} else {

@@ -3,6 +3,7 @@ package dsl
 import (
 	"time"
 
+	"github.com/oriel-project/oriel/internal/jsontext"
 	"github.com/oriel-project/oriel/logging"
 )
 
@@ -35,10 +36,10 @@ func (s *Search) AppendReply(dst []byte, res *logging.Result, r Reply) []byte {
 	}
 	dst = append(dst, '{')
 	if r.ScrollID != "" {
-		dst = append(AppendString(append(dst, `"_scroll_id":`...), r.ScrollID), ',')
+		dst = append(jsontext.AppendString(append(dst, `"_scroll_id":`...), r.ScrollID), ',')
 	}
 	if r.PitID != "" {
-		dst = append(AppendString(append(dst, `"pit_id":`...), r.PitID), ',')
+		dst = append(jsontext.AppendString(append(dst, `"pit_id":`...), r.PitID), ',')
 	}
 	dst = appendInt(append(dst, `"took":`...), r.Took.Milliseconds())
 	dst = append(dst, `,"timed_out":false,"_shards":`...)
@@ -103,8 +104,8 @@ func (h *hitsPlan) appendHits(dst []byte, hits []logging.Hit, hl *highlighter, n
 
 func (h *hitsPlan) appendHit(dst []byte, hit *logging.Hit, hl *highlighter) []byte {
 	r := &hit.Record
-	dst = AppendString(append(dst, `{"_index":`...), r.Index)
-	dst = AppendString(append(dst, `,"_id":`...), r.ID)
+	dst = jsontext.AppendString(append(dst, `{"_index":`...), r.Index)
+	dst = jsontext.AppendString(append(dst, `,"_id":`...), r.ID)
 	if h.version {
 		dst = append(dst, `,"_version":1`...)
 	}

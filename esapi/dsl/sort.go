@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/oriel-project/oriel/internal/jsontext"
 	"github.com/oriel-project/oriel/logging"
 )
 
@@ -238,7 +239,7 @@ func (k sortKey) append(dst []byte, v logging.Value) []byte {
 	if v.Kind == logging.KindTime {
 		switch {
 		case k.format != nil:
-			return AppendString(dst, k.format.Format(v.Time, nil))
+			return jsontext.AppendString(dst, k.format.Format(v.Time, nil))
 		case k.nanos:
 			return appendInt(dst, v.Time.UnixNano())
 		}
@@ -251,7 +252,7 @@ func (k sortKey) append(dst []byte, v logging.Value) []byte {
 func appendValue(dst []byte, v logging.Value) []byte {
 	switch v.Kind {
 	case logging.KindString:
-		return AppendString(dst, v.Str)
+		return jsontext.AppendString(dst, v.Str)
 	case logging.KindInt:
 		return appendInt(dst, v.Int)
 	case logging.KindFloat:
@@ -265,7 +266,7 @@ func appendValue(dst []byte, v logging.Value) []byte {
 		}
 		return append(dst, "false"...)
 	case logging.KindTime:
-		return AppendString(dst, defaultDates.Format(v.Time, nil))
+		return jsontext.AppendString(dst, defaultDates.Format(v.Time, nil))
 	}
 	return append(dst, "null"...)
 }
