@@ -4,12 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"iter"
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -100,7 +97,7 @@ func (g *global) agent(ctx context.Context, cfg *config.Config, f agentFlags) er
 	if err := tokens.AdminToken(dir.Path(adminToken)); err != nil {
 		return err
 	}
-	roster := &decisions{}
+	roster := openDecisions(dir.Path(dirDirectory), logger)
 	guard := access.New(access.Options{
 		Directory: roster, Tokens: tokens, Local: localCluster(cfg), Logger: logger, Registerer: reg,
 		Anonymous: cfg.Auth.Anonymous == config.AnonymousOperator,
@@ -230,58 +227,3 @@ func (u *uplink) close() {
 		q.Close()
 	}
 }
-
-// decisions are what an agent knows of owners: central's last decisions. Central
-// decides again for everything that it gets.
-type decisions struct {
-	answered atomic.Bool
-
-	mu sync.RWMutex         // guards by
-	by map[string]tenant.ID // "" where refused
-}
-
-var _ tenant.Directory = (*decisions)(nil)
-
-func (d *decisions) set(ds []tenant.Decision) {
-	by := make(map[string]tenant.ID, len(ds))
-	for _, dec := range ds {
-		by[dec.Namespace] = dec.Tenant
-	}
-	d.mu.Lock()
-	d.by = by
-	d.mu.Unlock()
-	d.answered.Store(true)
-}
-
-// notReady: an agent is ready once central has answered its first roster.
-func (d *decisions) notReady() string {
-	if d.answered.Load() {
-		return ""
-	}
-	return "central has not answered this agent's roster yet"
-}
-
-// Owner implements tenant.Directory.
-func (d *decisions) Owner(_, namespace string, _ time.Time) (tenant.ID, bool) {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	id := d.by[namespace]
-	return id, id != ""
-}
-
-// decided reports whether central has said anything of the namespace.
-func (d *decisions) decided(namespace string) bool {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	_, ok := d.by[namespace]
-	return ok
-}
-
-// Lookup implements tenant.Directory: an agent serves no tenant.
-func (d *decisions) Lookup(tenant.ID) (tenant.Tenant, bool) { return tenant.Tenant{}, false }
-
-// All implements tenant.Directory.
-func (d *decisions) All() iter.Seq[tenant.Tenant] { return func(func(tenant.Tenant) bool) {} }
-
-// Sealed implements tenant.Directory.
-func (d *decisions) Sealed(tenant.ID) []tenant.Life { return nil }
