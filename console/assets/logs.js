@@ -99,7 +99,7 @@ const colours = { fatal: "error", error: "error", warn: "warn", info: "info", de
 
 // rates gives a Chart's data: records a second, by level.
 export async function rates(state, range) {
-  const step = Math.max(15, Math.round(range / 60));
+  const step = Math.max(5, Math.round(range / 60));
   const end = Math.floor(Date.now() / 1000 / step) * step;
   const reply = await getJSON("es/_search", {
     size: 0,

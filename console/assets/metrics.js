@@ -62,13 +62,25 @@ export async function plan() {
   return out;
 }
 
+// scrapeInterval gives the seconds between two samples of a target; a minute's
+// worth of a few targets tells.
+export async function scrapeInterval() {
+  const reply = await getJSON("api/v1/query?" + new URLSearchParams({ query: "up[1m]", limit: 5 }));
+  let least = 15;
+  for (const { values } of reply.data.result) {
+    for (let i = 1; i < values.length; i++) least = Math.min(least, values[i][0] - values[i - 1][0]);
+  }
+  return Math.max(1, Math.ceil(least));
+}
+
 // read runs a chart's queries over a range and gives a Chart's data; null where
 // there is nothing.
-export async function read(chart, range) {
-  const step = Math.max(5, Math.round(range / 180));
+export async function read(chart, range, interval) {
+  const step = Math.max(2, Math.round(range / 180));
   // Ends on a step, so that a point stays where it is while time goes on.
   const end = Math.floor(Date.now() / 1000 / step) * step;
-  const window = Math.max(60, 4 * step) + "s";
+  // Four scrapes, so that one that is late leaves no hole.
+  const window = Math.max(4 * interval, 4 * step) + "s";
   const replies = await Promise.all(
     chart.queries.map((q) => getJSON("api/v1/query_range?" + new URLSearchParams({ query: q(window), start: end - range, end, step }))),
   );

@@ -3,10 +3,10 @@
 import { Chart } from "./chart.js";
 import { every, Refused } from "./http.js";
 import { Lines, rates } from "./logs.js";
-import { plan, read } from "./metrics.js";
+import { plan, read, scrapeInterval } from "./metrics.js";
 
-const ranges = [900, 3600, 21600, 86400];
-const chartsEvery = 5, linesEvery = 3, planEvery = 30;
+const ranges = [300, 900, 3600, 21600, 86400];
+const chartsEvery = 3, linesEvery = 3, planEvery = 30;
 
 const $ = (selector) => document.querySelector(selector);
 const address = new URLSearchParams(location.search);
@@ -34,11 +34,11 @@ const trouble = (source) => (error) => {
   $("#trouble").hidden = text === "";
 };
 
-let plans = null, planned = 0;
+let plans = null, interval = 15, planned = 0;
 
 async function drawCharts() {
   if (!plans || Date.now() - planned > planEvery * 1000) {
-    plans = await plan();
+    [plans, interval] = await Promise.all([plan(), scrapeInterval()]);
     planned = Date.now();
   }
   const range = state.range;
@@ -47,7 +47,7 @@ async function drawCharts() {
     ...Object.entries(plans).map(async ([key, p]) => {
       if (p.empty) return charts[key].empty(p.empty);
       try {
-        const data = await read(p, range);
+        const data = await read(p, range, interval);
         if (range !== state.range) return;
         if (data) charts[key].set(data);
         else charts[key].empty("Nothing in this range yet. Rates need two samples.");
