@@ -153,7 +153,7 @@ const (
 	heldBytesMax  = 1 << 30
 )
 
-func newUplink(cfg *config.Config, dir *datadir.Dir, reg *prometheus.Registry, logger *slog.Logger, undecided func(namespace string) bool) (u *uplink, err error) {
+func newUplink(cfg *config.Config, dir *datadir.Dir, reg *prometheus.Registry, logger *slog.Logger, undecided func(namespace string) bool) (_ *uplink, err error) {
 	c := cfg.Agent.Central
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	if c.CAFile != "" {
@@ -176,7 +176,7 @@ func newUplink(cfg *config.Config, dir *datadir.Dir, reg *prometheus.Registry, l
 		Help: "Items of an agent's queue that central never got, by queue and reason.",
 	}, []string{"queue", "reason"})
 	reg.MustRegister(dropped)
-	u = &uplink{roster: &agentapi.Client{URL: base, Token: token, HTTP: hc}}
+	u := &uplink{roster: &agentapi.Client{URL: base, Token: token, HTTP: hc}}
 	defer func() {
 		if err != nil {
 			u.close()

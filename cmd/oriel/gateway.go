@@ -68,8 +68,8 @@ type gateway struct {
 
 // openGateway opens the stores and builds everything that does not listen yet.
 // httpURL is where Grafana and the page find this process. Close it.
-func openGateway(cfg *config.Config, dir *datadir.Dir, httpURL string, logger *slog.Logger) (g *gateway, err error) {
-	g = &gateway{cfg: cfg, log: logger, reg: newMetricsRegistry(), dir: dir, ended: endedLives{wake: make(chan struct{}, 1)}}
+func openGateway(cfg *config.Config, dir *datadir.Dir, httpURL string, logger *slog.Logger) (_ *gateway, err error) {
+	g := &gateway{cfg: cfg, log: logger, reg: newMetricsRegistry(), dir: dir, ended: endedLives{wake: make(chan struct{}, 1)}}
 	defer func() {
 		if err != nil {
 			g.Close()
