@@ -16,6 +16,7 @@ import (
 type program struct {
 	t       *testing.T
 	bin     string
+	role    string // up, central or agent
 	dir     string
 	http    string // host:port
 	es      string
@@ -27,11 +28,27 @@ type program struct {
 // newProgram prepares `oriel up`; start starts it.
 func newProgram(t *testing.T, args ...string) *program {
 	t.Helper()
-	p := &program{t: t, bin: orielBinary(t), dir: t.TempDir(), http: freeAddress(t), es: freeAddress(t), forward: freeAddress(t), args: args}
+	return newRole(t, "up", args...)
+}
+
+// newRole prepares an oriel up, central or agent, with addresses that stay.
+func newRole(t *testing.T, role string, args ...string) *program {
+	t.Helper()
+	p := &program{t: t, bin: orielBinary(t), role: role, dir: t.TempDir(), http: freeAddress(t), args: []string{"--listen.http="}}
+	p.args[0] += p.http
+	if role != "agent" {
+		p.es = freeAddress(t)
+		p.args = append(p.args, "--listen.es="+p.es)
+	}
+	if role != "central" {
+		p.forward = freeAddress(t)
+		p.args = append(p.args, "--listen.forward="+p.forward, "--listen.journal=")
+	}
+	p.args = append(p.args, args...)
 	t.Cleanup(func() {
 		p.kill()
 		if t.Failed() {
-			t.Logf("log of oriel:\n%s", tail(p.log(), 6000))
+			t.Logf("log of oriel %s:\n%s", role, tail(p.log(), 6000))
 		}
 	})
 	return p
@@ -49,8 +66,7 @@ func (p *program) start() {
 		p.t.Fatal(err)
 	}
 	defer logFile.Close()
-	p.cmd = exec.Command(p.bin, append([]string{"up", "--data-dir=" + filepath.Join(p.dir, "data"),
-		"--listen.http=" + p.http, "--listen.es=" + p.es, "--listen.forward=" + p.forward, "--listen.journal="}, p.args...)...)
+	p.cmd = exec.Command(p.bin, append([]string{p.role, "--data-dir=" + filepath.Join(p.dir, "data")}, p.args...)...)
 	p.cmd.Stdout, p.cmd.Stderr = logFile, logFile
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	began := time.Now()
@@ -71,6 +87,23 @@ func (p *program) kill() {
 		p.cmd.Wait()
 		p.cmd = nil
 	}
+}
+
+// term is SIGTERM: what is under way is finished, and the end is clean.
+func (p *program) term() {
+	p.t.Helper()
+	began := time.Now()
+	cmd := p.cmd
+	p.cmd = nil
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		p.t.Fatal(err)
+	}
+	late := time.AfterFunc(35*time.Second, func() { cmd.Process.Kill() })
+	defer late.Stop()
+	if err := cmd.Wait(); err != nil {
+		p.t.Errorf("after SIGTERM: %v, after %.1f s\n%s", err, time.Since(began).Seconds(), tail(p.log(), 3000))
+	}
+	p.t.Logf("drained in %.2f s", time.Since(began).Seconds())
 }
 
 // oriel runs a client command and gives its output.
