@@ -181,7 +181,7 @@ func (c *call) explain(err error) *dsl.Error {
 	case errors.Is(err, logging.ErrTooMuch):
 		e = statusError(http.StatusTooManyRequests, err.Error())
 	case errors.Is(err, logging.ErrUnavailable):
-		e = statusError(http.StatusServiceUnavailable, err.Error()+"; try again")
+		e = statusError(http.StatusServiceUnavailable, logging.ErrUnavailable.Error()+"; try again")
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		e = &dsl.Error{Status: http.StatusServiceUnavailable, Type: "task_cancelled_exception", Reason: "the request ended before its answer was ready: ask for less, or wait longer"}
 	default:

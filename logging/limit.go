@@ -25,10 +25,10 @@ type LimitOptions struct {
 }
 
 // Limited bounds the bytes of sources a second that each tenant writes through
-// a. A tenant's own credential over its limit gets ErrTooMuch and nothing is
-// taken: the sender comes again. Under a cluster's credential one batch holds
-// many tenants' records, and a storm of one must not hold up the others: its
-// records are Refused one by one, counted, and the rest is stored.
+// a. A batch of which every record's tenant is over its limit gets ErrTooMuch and
+// nothing is taken: the sender comes again. A batch of a cluster's credential can
+// hold many tenants' records, and a storm of one must not hold up the others: its
+// records are then Refused one by one, counted, and the rest is stored.
 func Limited(a Appender, o LimitOptions) Appender {
 	if o.Clock == nil {
 		o.Clock = clock.System
@@ -60,14 +60,18 @@ func (l *limited) Append(ctx context.Context, w tenant.Write, b Batch) ([]ItemRe
 		limit := l.o.BytesPerSecond(id)
 		if limit > 0 && !l.bucket(id, limit).AllowN(now, n) {
 			over[id] = fmt.Sprintf("tenant %s is over its limit of %d log bytes a second: send less, or ask for more with the annotation oriel/limits", id, limit)
-			l.o.OnRefuse(id, records[id])
 		}
 	}
 	if len(over) == 0 {
 		return l.next.Append(ctx, w, b)
 	}
-	if id, ok := w.Tenant(); ok {
-		return nil, fmt.Errorf("%w: %s", ErrTooMuch, over[id])
+	if len(over) == len(bytes) {
+		for _, reason := range over {
+			return nil, fmt.Errorf("%w: %s", ErrTooMuch, reason)
+		}
+	}
+	for id := range over {
+		l.o.OnRefuse(id, records[id])
 	}
 	return l.appendRest(ctx, w, b, over)
 }
@@ -83,9 +87,6 @@ func (l *limited) appendRest(ctx context.Context, w tenant.Write, b Batch, over 
 			continue
 		}
 		rest.Records, at = append(rest.Records, r), append(at, i)
-	}
-	if len(at) == 0 {
-		return results, nil
 	}
 	stored, err := l.next.Append(ctx, w, rest)
 	if err != nil {

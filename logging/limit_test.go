@@ -51,6 +51,9 @@ func TestLimited(t *testing.T) {
 	if store["noisy"] != 1 {
 		t.Fatalf("a refused request left %d records behind", store["noisy"]-1)
 	}
+	if _, err := a.Append(ctx, cluster, logging.Batch{Records: records(50, "noisy")}); !errors.Is(err, logging.ErrTooMuch) {
+		t.Fatalf("over the limit, alone in a cluster's batch: got %v, want ErrTooMuch", err)
+	}
 	// In a mixed batch only the noisy one pays.
 	res, err := a.Append(ctx, cluster, logging.Batch{Records: records(50, "calm", "noisy", "calm")})
 	if err != nil {
@@ -62,8 +65,8 @@ func TestLimited(t *testing.T) {
 			t.Errorf("item %d: got %+v, want status %d", i, r, want[i])
 		}
 	}
-	if store["calm"] != 2 || refused["noisy"] != 3 {
-		t.Errorf("stored %v, refused %v; want calm 2, noisy refused 3", store, refused)
+	if store["calm"] != 2 || refused["noisy"] != 1 {
+		t.Errorf("stored %v, refused %v; want calm 2, noisy refused 1", store, refused)
 	}
 	now = now.Add(5 * time.Second)
 	if _, err := a.Append(ctx, scopetest.Write("noisy"), logging.Batch{Records: records(50, "noisy")}); err != nil {

@@ -130,7 +130,7 @@ func (g *global) agent(ctx context.Context, cfg *config.Config, f agentFlags) er
 	if err != nil {
 		return err
 	}
-	system := systemAPI(reg, roster.notReady)
+	system := systemAPI(reg, roster.ready)
 	run := []func(context.Context) error{up.Run, e.Run, back.serve(e)}
 	if own != nil {
 		run = append(run, func(ctx context.Context) error { return serveHTTP(ctx, own, guard.Guard(system), logger) })

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/oriel-project/oriel/internal/atomicfile"
 	"github.com/oriel-project/oriel/tenant"
 )
 
@@ -64,8 +65,6 @@ func (d *decisions) set(ds []tenant.Decision) {
 	}
 }
 
-// save replaces the file as a whole. It is not synced: after a power cut central
-// is asked.
 func (d *decisions) save(by map[string]tenant.ID) error {
 	b, err := json.Marshal(by)
 	if err != nil {
@@ -74,18 +73,15 @@ func (d *decisions) save(by map[string]tenant.ID) error {
 	if err := os.MkdirAll(filepath.Dir(d.file), 0o700); err != nil {
 		return err
 	}
-	if err := os.WriteFile(d.file+".new", b, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(d.file+".new", d.file)
+	return atomicfile.Write(d.file, b, 0o600)
 }
 
-// notReady: an agent is ready once central has answered its first roster.
-func (d *decisions) notReady() string {
+// ready: an agent is ready once central has answered its first roster.
+func (d *decisions) ready() (not, but string) {
 	if d.answered.Load() {
-		return ""
+		return "", ""
 	}
-	return "central has not answered this agent's roster yet"
+	return "central has not answered this agent's roster yet", ""
 }
 
 // Owner implements tenant.Directory.

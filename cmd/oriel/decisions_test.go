@@ -23,7 +23,7 @@ func TestDecisionsAreKept(t *testing.T) {
 	if _, ok := d.Owner("", "no", time.Now()); ok || !d.decided("no") || d.decided("new") {
 		t.Error("a refusal is no decision any more, or it owns something")
 	}
-	if d.notReady() == "" {
+	if not, _ := d.ready(); not == "" {
 		t.Error("ready before central has answered")
 	}
 	// A file that was cut costs a question to central, not the start.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -63,6 +64,7 @@ type gateway struct {
 
 	es, apis httpx.API
 	ended    endedLives
+	noWrites atomic.Bool // the log store's last write failed
 	closers  []func() error
 }
 
@@ -148,6 +150,12 @@ func (g *gateway) openStores() error {
 		Retention:  g.logRetention,
 		Room:       g.dir.Room,
 		OnEvent: func(e store.Event) {
+			switch e.Kind {
+			case store.EventUnavailable:
+				g.noWrites.Store(true)
+			case store.EventAvailable:
+				g.noWrites.Store(false)
+			}
 			g.log.Log(context.Background(), eventLevel(e.Err), "log store: "+string(e.Kind), "file", e.File, "offset", e.Offset, "bytes", e.Bytes, "files", e.Files, "records", e.Records, "error", e.Err)
 		},
 		Registerer: g.reg,
@@ -251,7 +259,7 @@ func (g *gateway) newAPIs() error {
 	g.es = es
 	g.closers = append(g.closers, es.Close) // before the store: it holds views
 	g.apis = httpx.Join(
-		systemAPI(g.reg, func() string { return "" }),
+		systemAPI(g.reg, g.ready),
 		prom, write,
 		httpx.Mount("/es", g.es),
 		agentapi.New(agentapi.Options{Roster: g.directory, Logger: g.log}),
@@ -263,6 +271,15 @@ func (g *gateway) newAPIs() error {
 		}),
 	)
 	return nil
+}
+
+// ready: the stores are open before anything listens, and a full disk does not
+// end reading, so an orchestrator must not take this process away for it.
+func (g *gateway) ready() (not, but string) {
+	if g.noWrites.Load() {
+		return "", "log records are refused for now: the log and oriel_logstore_available say more"
+	}
+	return "", ""
 }
 
 // handler is the HTTP listener's; esHandler the Elasticsearch listener's.

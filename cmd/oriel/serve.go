@@ -96,9 +96,13 @@ func plainError(w http.ResponseWriter, _ *http.Request, status int, reason strin
 	http.Error(w, reason, status)
 }
 
+// readiness says in a sentence why a process is not ready, "" where it is, and
+// what it does not do for now although it answers.
+type readiness func() (not, but string)
+
 // systemAPI is a process' own: its metrics, whether it lives, whether it is
-// ready. notReady gives a sentence, or "" where it is.
-func systemAPI(reg *prometheus.Registry, notReady func() string) httpx.API {
+// ready.
+func systemAPI(reg *prometheus.Registry, ready readiness) httpx.API {
 	m := httpx.NewMux(plainError)
 	get := []string{http.MethodGet, http.MethodHead}
 	m.Handle(httpx.Route{Methods: get, Pattern: "/metrics", Access: httpx.Operator},
@@ -107,11 +111,14 @@ func systemAPI(reg *prometheus.Registry, notReady func() string) httpx.API {
 		func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "alive") })
 	m.Handle(httpx.Route{Methods: get, Pattern: "/-/ready", Access: httpx.Open},
 		func(w http.ResponseWriter, _ *http.Request) {
-			if why := notReady(); why != "" {
-				http.Error(w, why, http.StatusServiceUnavailable)
-				return
+			switch not, but := ready(); {
+			case not != "":
+				http.Error(w, not, http.StatusServiceUnavailable)
+			case but != "":
+				fmt.Fprintln(w, "ready, but "+but)
+			default:
+				fmt.Fprintln(w, "ready")
 			}
-			fmt.Fprintln(w, "ready")
 		})
 	return m
 }

@@ -148,12 +148,14 @@ func (b *Bulk) take(r *http.Request, s tenant.Write, defaultIndex string) ([]ite
 	return p.items, nil
 }
 
+// appendFault answers what the store said. Why it is unavailable is the
+// operator's to know: its own events say that.
 func appendFault(err error) error {
 	switch {
 	case errors.Is(err, logging.ErrTooMuch):
 		return &fault{http.StatusTooManyRequests, "es_rejected_execution_exception", err.Error() + "; nothing of the request was stored: send it again later"}
 	case errors.Is(err, logging.ErrUnavailable):
-		return &fault{http.StatusServiceUnavailable, "unavailable_shards_exception", err.Error() + "; send the request again"}
+		return &fault{http.StatusServiceUnavailable, "unavailable_shards_exception", logging.ErrUnavailable.Error() + "; send the request again"}
 	}
 	return err
 }

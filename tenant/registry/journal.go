@@ -73,17 +73,16 @@ func openJournal(dir string) (j *journal, st *state, torn int64, err error) {
 	}
 	path := filepath.Join(dir, journalName)
 	b, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, 0, err
-	}
-	header := fileHeader(journalMagic)
-	if len(b) < len(header) && bytes.HasPrefix(header, b) {
-		// New, or torn while it was made: nothing was in it.
-		torn = int64(len(b))
-		if err := atomicfile.Write(path, header, 0o600); err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		// It is made whole, header and all: a shorter one was damaged later, and
+		// to take it for a new one would forget every tenant.
+		b = fileHeader(journalMagic)
+		if err := atomicfile.Write(path, b, 0o600); err != nil {
 			return nil, nil, 0, err
 		}
-		b = header
+	case err != nil:
+		return nil, nil, 0, err
 	}
 	if err := checkHeader(path, b, journalMagic); err != nil {
 		return nil, nil, 0, err

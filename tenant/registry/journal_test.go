@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -75,13 +76,22 @@ func TestKilledAtAnyByte(t *testing.T) {
 	last, seen := -1, map[uint64]bool{}
 	for n := 0; n <= len(b); n++ {
 		st := newState()
-		if n >= fileHeaderBytes {
-			if _, err := replay(st, b[:n]); err != nil {
-				t.Fatalf("cut at byte %d of %d: %v", n, len(b), err)
+		if n < fileHeaderBytes {
+			// The file is made whole: this was somebody else, and who takes it for
+			// a new one forgets every tenant.
+			if err := os.WriteFile(filepath.Join(dir, journalName), b[:n], 0o600); err != nil {
+				t.Fatal(err)
 			}
+			if _, err := Open(dir, Options{}); err == nil || !strings.Contains(err.Error(), "restore it from a backup") {
+				t.Fatalf("cut at byte %d of %d: got %v, want an error that says how to mend it", n, len(b), err)
+			}
+			continue
+		}
+		if _, err := replay(st, b[:n]); err != nil {
+			t.Fatalf("cut at byte %d of %d: %v", n, len(b), err)
 		}
 		got := look(&Registry{st: st})
-		if n < fileHeaderBytes || n%61 == 0 {
+		if n%61 == 0 || n == fileHeaderBytes {
 			// The whole opening, with its fsyncs, now and then.
 			if err := os.WriteFile(filepath.Join(dir, journalName), b[:n], 0o600); err != nil {
 				t.Fatal(err)
