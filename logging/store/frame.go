@@ -37,6 +37,10 @@ type batchEntry struct {
 	items  int
 }
 
+func (e batchEntry) info(at time.Time) keyInfo {
+	return keyInfo{first: e.first, at: at.UnixNano(), items: uint32(e.items)}
+}
+
 // section is where one tenant's records of one frame are, and what is in them.
 type section struct {
 	tenant     tenant.ID

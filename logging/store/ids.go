@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"hash/maphash"
+	"slices"
 	"time"
 
 	"github.com/oriel-project/oriel/logging"
@@ -58,37 +59,63 @@ func (x *ids) forget(first, last uint64) {
 	}
 }
 
-// keys are the batches of the last 24 h.
+// keys are the batches of the last 24 h; their memory is freed by the hour. A
+// platform takes thousands of batches a second, so a batch costs no
+// more here than its hash and what a repetition is answered.
 type keys struct {
-	known map[string]keyInfo
-	order []string // by time
+	seeds [2]maphash.Seed
+	hours []keysOfHour // oldest first
 }
 
+type keysOfHour struct {
+	from  time.Time
+	known map[hash]keyInfo
+}
+
+// keyInfo is what a repetition of the batch is told.
 type keyInfo struct {
-	at    time.Time
-	batch batchEntry
+	first uint64
+	at    int64  // of the commit, nanoseconds since the epoch
+	items uint32 // 0: the seqs are not consecutive, and not told
 }
 
-func newKeys() keys { return keys{known: map[string]keyInfo{}} }
+func newKeys() keys {
+	return keys{seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}}
+}
+
+func (k *keys) hash(key string) hash {
+	return hash{maphash.String(k.seeds[0], key), maphash.String(k.seeds[1], key)}
+}
+
+func (k *keys) get(key string, now time.Time) (keyInfo, bool) {
+	h := k.hash(key)
+	for _, hour := range slices.Backward(k.hours) {
+		if info, ok := hour.known[h]; ok && now.Sub(time.Unix(0, info.at)) < keysKept {
+			return info, true
+		}
+	}
+	return keyInfo{}, false
+}
 
 func (k *keys) set(e batchEntry, at time.Time) {
 	if e.key == "" {
 		return
 	}
-	if _, ok := k.known[e.key]; !ok {
-		k.order = append(k.order, e.key)
+	from := at.Truncate(time.Hour)
+	i, ok := slices.BinarySearchFunc(k.hours, from, func(h keysOfHour, t time.Time) int { return h.from.Compare(t) })
+	if !ok {
+		k.hours = slices.Insert(k.hours, i, keysOfHour{from, map[hash]keyInfo{}})
 	}
-	k.known[e.key] = keyInfo{at, e}
+	k.hours[i].known[k.hash(e.key)] = e.info(at)
 }
 
-// expire forgets what is older than 24 h.
+// expire forgets the hours that ended more than 24 h ago.
 func (k *keys) expire(now time.Time) {
 	n := 0
-	for n < len(k.order) && now.Sub(k.known[k.order[n]].at) >= keysKept {
-		delete(k.known, k.order[n])
+	for n < len(k.hours) && now.Sub(k.hours[n].from) >= keysKept+time.Hour {
 		n++
 	}
-	k.order = k.order[n:]
+	k.hours = slices.Delete(k.hours, 0, n)
 }
 
 // storedKey is a key as frames hold it.

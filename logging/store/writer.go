@@ -139,13 +139,11 @@ func (s *Store) commit(group []*request) {
 func (s *Store) take(p *pending, req *request, now time.Time) error {
 	key := storedKey(req.batch.Key)
 	if key != "" {
-		old, ok := p.keys[key]
-		if !ok {
-			var info keyInfo
-			info, ok = s.keys.known[key]
-			old = info.batch
+		old, known := s.keys.get(key, now)
+		if e, ok := p.keys[key]; ok {
+			old, known = e.info(now), true
 		}
-		if ok {
+		if known {
 			s.duplicates(req, old)
 			return nil
 		}
@@ -214,8 +212,8 @@ func (s *Store) take(p *pending, req *request, now time.Time) error {
 }
 
 // duplicates answers a batch whose key is known.
-func (s *Store) duplicates(req *request, old batchEntry) {
-	consecutive := old.items == len(req.results)
+func (s *Store) duplicates(req *request, old keyInfo) {
+	consecutive := int(old.items) == len(req.results)
 	for i := range req.results {
 		res := logging.ItemResult{Status: logging.Duplicate, ID: req.batch.Records[i].ID}
 		if consecutive {
