@@ -4,7 +4,11 @@ import (
 	"bytes"
 	"context"
 	"net/http"
+	"runtime"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/oriel-project/oriel/esapi/dsl"
 	"github.com/oriel-project/oriel/logging"
@@ -143,34 +147,75 @@ func multiSearch(c *call) (reply, error) {
 		return reply{}, err
 	}
 	defer v.Close()
-	var out []byte
-	lines := lineReader{in}
-	for n := 0; ; n++ {
-		header, more := lines.next()
-		if !more || (len(header) == 0 && lines.onlyBlank()) {
-			break
-		}
-		if n == searchesMax {
-			return reply{}, dsl.Illegal("more than %d searches in one request", searchesMax)
-		}
-		body, more := lines.next()
-		if !more {
-			return reply{}, &dsl.Error{Status: http.StatusBadRequest, Type: "action_request_validation_exception", Reason: "Validation Failed: 1: a header without a search body behind it;"}
-		}
-		if n > 0 {
-			out = append(out, ',')
-		}
-		out = c.oneOfMany(out, v, header, body)
+	searches, err := pairs(in)
+	if err != nil {
+		return reply{}, err
 	}
-	if len(out) == 0 {
-		return reply{}, &dsl.Error{Status: http.StatusBadRequest, Type: "action_request_validation_exception", Reason: "Validation Failed: 1: no requests added;"}
-	}
+	// A dashboard sends its panels in one request: they share the machine.
+	answers := make([][]byte, len(searches))
+	sideBySide(len(searches), func(i int) {
+		answers[i] = c.oneOfMany(nil, v, searches[i].header, searches[i].body)
+	})
+	out := bytes.Join(answers, []byte{','})
 	b := appendInt([]byte(`{"took":`), time.Since(begin).Milliseconds())
 	b = append(append(append(b, `,"responses":[`...), out...), "]}"...)
 	return ok(b), nil
 }
 
-// oneOfMany appends the answer to one search of a _msearch.
+// sideBySide calls fn for 0 to n-1, as many at once as there are processors. A
+// panic in one of them ends up with the caller, as if there had been no others.
+func sideBySide(n int, fn func(i int)) {
+	var (
+		group  errgroup.Group
+		once   sync.Once
+		caught any
+	)
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range n {
+		group.Go(func() error {
+			defer func() {
+				if p := recover(); p != nil {
+					once.Do(func() { caught = p })
+				}
+			}()
+			fn(i)
+			return nil
+		})
+	}
+	_ = group.Wait() // fn has no error
+	if caught != nil {
+		panic(caught)
+	}
+}
+
+// pair is one search of a _msearch.
+type pair struct{ header, body []byte }
+
+// pairs reads the lines of a _msearch.
+func pairs(in []byte) ([]pair, error) {
+	var all []pair
+	lines := lineReader{in}
+	for {
+		header, more := lines.next()
+		if !more || (len(header) == 0 && lines.onlyBlank()) {
+			break
+		}
+		if len(all) == searchesMax {
+			return nil, dsl.Illegal("more than %d searches in one request", searchesMax)
+		}
+		body, more := lines.next()
+		if !more {
+			return nil, &dsl.Error{Status: http.StatusBadRequest, Type: "action_request_validation_exception", Reason: "Validation Failed: 1: a header without a search body behind it;"}
+		}
+		all = append(all, pair{header, body})
+	}
+	if len(all) == 0 {
+		return nil, &dsl.Error{Status: http.StatusBadRequest, Type: "action_request_validation_exception", Reason: "Validation Failed: 1: no requests added;"}
+	}
+	return all, nil
+}
+
+// oneOfMany appends the answer to one search of a _msearch. Safe for concurrent use.
 func (c *call) oneOfMany(dst []byte, v *window, header, body []byte) []byte {
 	out, err := func() ([]byte, error) {
 		begin := time.Now()
