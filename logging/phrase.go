@@ -5,23 +5,6 @@ import (
 	"strings"
 )
 
-// Match implements Filter.
-func (f Phrase) Match(d *Doc) bool {
-	return d.any(f.Field, func(v Value, exact bool) bool {
-		switch {
-		case v.Kind != KindString:
-			return equalsText(v, f.Raw)
-		case exact && f.LastPrefix:
-			return strings.HasPrefix(v.Str, f.Raw)
-		case exact:
-			return v.Str == f.Raw
-		case len(f.Tokens) == 0:
-			return false
-		}
-		return f.inText(v.Str)
-	})
-}
-
 // inText looks for the phrase in a text. It gathers where each of its tokens
 // stands, and looks for a place for every one of them.
 func (f Phrase) inText(text string) bool {
