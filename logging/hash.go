@@ -1,0 +1,45 @@
+package logging
+
+import (
+	"github.com/cespare/xxhash/v2"
+)
+
+// HashValue gives a hash by which distinct values are counted: equal values, as
+// Terms groups them (1 and 1.0), have equal hashes in every store, on every
+// machine and for ever. A string's is HashString.
+func HashValue(v Value) uint64 {
+	if v.Kind == KindString {
+		return HashString(v.Str)
+	}
+	k := keyOf(v)
+	return mix64(mix64(uint64(k.kind)<<56^uint64(k.num)) ^ k.bits)
+}
+
+// HashString is the HashValue of a string: XXH64.
+func HashString(s string) uint64 { return xxhash.Sum64String(s) }
+
+// HashBytes is the HashValue of a string of these bytes.
+func HashBytes(b []byte) uint64 { return xxhash.Sum64(b) }
+
+// HashNumber is the HashValue of a number, for columns of Numbers that are Exact.
+func HashNumber(x float64) uint64 { return HashValue(Float(x)) }
+
+// mix64 spreads the bits of a number over all of them (the finaliser of
+// splitmix64); no two numbers give the same.
+func mix64(x uint64) uint64 {
+	x ^= x >> 30
+	x *= 0xbf58476d1ce4e5b9
+	x ^= x >> 27
+	x *= 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// Millis gives a time as what metrics and histograms count by: milliseconds
+// since the epoch, with their fraction.
+func Millis(nanos int64) float64 {
+	ms := nanos / 1e6
+	if nanos%1e6 < 0 {
+		ms--
+	}
+	return float64(ms) + float64(nanos-ms*1e6)/1e6
+}
