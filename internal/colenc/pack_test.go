@@ -1,0 +1,62 @@
+package colenc
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+)
+
+func TestPack(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for width := uint(0); width <= 64; width++ {
+		for _, n := range []int{0, 1, 7, 8, 9, 63, 64, 65, 127, 128} {
+			vals := make([]uint64, n)
+			for i := range vals {
+				vals[i] = rng.Uint64()
+				if width < 64 {
+					vals[i] &= 1<<width - 1
+				}
+			}
+			b := appendPacked(nil, vals, width)
+			if len(b) != packedLen(n, width) {
+				t.Fatalf("width %d, %d values: %d bytes, want %d", width, n, len(b), packedLen(n, width))
+			}
+			got := make([]uint64, n)
+			var buf [group*8 + slack]byte
+			unpack(got, padded(b, len(b), &buf), width, 7, 3)
+			for i, v := range vals {
+				if got[i] != 7+3*v {
+					t.Fatalf("width %d, value %d of %d: %d, want %d", width, i, n, got[i], 7+3*v)
+				}
+			}
+		}
+	}
+}
+
+func BenchmarkUnpack(b *testing.B) {
+	in := make([]byte, group*8+slack)
+	for i := range in {
+		in[i] = byte(i * 37)
+	}
+	for _, width := range []uint{1, 5, 8, 13, 18, 23, 32, 40, 56, 60} {
+		b.Run(fmt.Sprintf("width=%d", width), func(b *testing.B) {
+			out := make([]int64, group)
+			for b.Loop() {
+				unpack(out, in, width, 7, 3)
+			}
+			perValue(b, group)
+		})
+		b.Run(fmt.Sprintf("any/width=%d", width), func(b *testing.B) {
+			out := make([]int64, group)
+			for b.Loop() {
+				unpackAny(out, in, width, 7, 3)
+			}
+			perValue(b, group)
+		})
+	}
+}
+
+func perValue(b *testing.B, n int) {
+	b.Helper()
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/value")
+}
