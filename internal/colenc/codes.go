@@ -3,6 +3,8 @@ package colenc
 import (
 	"encoding/binary"
 	"math/bits"
+
+	"github.com/oriel-project/oriel/internal/bitpack"
 )
 
 // The kinds of a column of codes, in its first byte.
@@ -21,7 +23,7 @@ func AppendCodes(dst []byte, codes []uint16, greatest uint16, z *Zstd) []byte {
 		return dst
 	}
 	width := uint(bits.Len16(greatest))
-	packed := packedLen(len(codes), width)
+	packed := bitpack.Len(len(codes), width)
 	runs, prev := 1, codes[0]
 	for _, v := range codes {
 		if v != prev {
@@ -51,7 +53,7 @@ func AppendCodes(dst []byte, codes []uint16, greatest uint16, z *Zstd) []byte {
 		for i, v := range codes[:n] {
 			buf[i] = uint64(v)
 		}
-		dst = appendPacked(dst, buf[:n], width)
+		dst = bitpack.Append(dst, buf[:n], width)
 		codes = codes[n:]
 	}
 	return dst
@@ -134,15 +136,15 @@ func DecodeCodes(b []byte, n int, greatest uint16, z *Zstd, into []uint16) ([]ui
 }
 
 func readCodes(c *cursor, out []uint16, width uint) {
-	var buf [group*8 + slack]byte
+	var buf [group*8 + bitpack.Slack]byte
 	for len(out) > 0 {
 		n := min(group, len(out))
-		size := packedLen(n, width)
+		size := bitpack.Len(n, width)
 		if size > len(c.b) {
 			c.fail()
 			return
 		}
-		unpack(out[:n], padded(c.b, size, &buf), width, 0, 1)
+		bitpack.Unpack(out[:n], bitpack.Padded(c.b, size, buf[:]), width, 0, 1)
 		out, c.b = out[n:], c.b[size:]
 	}
 }

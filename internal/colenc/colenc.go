@@ -30,6 +30,9 @@ const (
 	MaxBytes = 256 << 20
 )
 
+// group is how many values share a base and a width.
+const group = 128
+
 // ErrCorrupt is what every error of a decoder is.
 var ErrCorrupt = errors.New("corrupt column")
 

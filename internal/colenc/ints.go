@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"math"
 	"math/bits"
+
+	"github.com/oriel-project/oriel/internal/bitpack"
 )
 
 // The kinds of a column of integers, in its first byte.
@@ -37,7 +39,7 @@ type intsStats struct {
 }
 
 // appendInts is AppendInts for every type of numbers below 2^63.
-func appendInts[T number](dst []byte, vals []T) []byte {
+func appendInts[T bitpack.Number](dst []byte, vals []T) []byte {
 	if len(vals) == 0 {
 		return dst
 	}
@@ -67,7 +69,7 @@ func appendInts[T number](dst []byte, vals []T) []byte {
 
 // measure finds what each kind costs, in one pass. The divisor is known only at
 // its end: the bits that it saves are then taken off for every value alike.
-func measure[T number](vals []T) intsStats {
+func measure[T bitpack.Number](vals []T) intsStats {
 	st := intsStats{min: int64(vals[0]), max: int64(vals[0])}
 	first, prev := int64(vals[0]), int64(vals[0])
 	runs, run := 0, 0
@@ -136,7 +138,7 @@ func gcd(a, b uint64) uint64 {
 	return a
 }
 
-func appendBased[T number](dst []byte, vals []T, least int64, divisor uint64) []byte {
+func appendBased[T bitpack.Number](dst []byte, vals []T, least int64, divisor uint64) []byte {
 	dst = binary.AppendVarint(dst, least)
 	var buf [group]uint64
 	for len(vals) > 0 {
@@ -159,13 +161,13 @@ func appendBased[T number](dst []byte, vals []T, least int64, divisor uint64) []
 		width := uint(bits.Len64(hi - lo))
 		dst = append(dst, byte(width))
 		dst = binary.AppendUvarint(dst, lo)
-		dst = appendPacked(dst, g, width)
+		dst = bitpack.Append(dst, g, width)
 		vals = vals[n:]
 	}
 	return dst
 }
 
-func appendDelta[T number](dst []byte, vals []T, divisor int64) []byte {
+func appendDelta[T bitpack.Number](dst []byte, vals []T, divisor int64) []byte {
 	prev := int64(vals[0])
 	dst = binary.AppendVarint(dst, prev)
 	vals = vals[1:]
@@ -193,7 +195,7 @@ func appendDelta[T number](dst []byte, vals []T, divisor int64) []byte {
 		width := uint(bits.Len64(span))
 		dst = append(dst, byte(width))
 		dst = binary.AppendVarint(dst, lo)
-		dst = appendPacked(dst, g, width)
+		dst = bitpack.Append(dst, g, width)
 		vals = vals[n:]
 	}
 	return dst
@@ -201,7 +203,7 @@ func appendDelta[T number](dst []byte, vals []T, divisor int64) []byte {
 
 // appendRuns appends, for each run, the difference to the run before and the
 // length of it minus one.
-func appendRuns[T number](dst []byte, vals []T, divisor int64) []byte {
+func appendRuns[T bitpack.Number](dst []byte, vals []T, divisor int64) []byte {
 	dst = binary.AppendVarint(dst, int64(vals[0]))
 	prev := vals[0]
 	for len(vals) > 0 {
@@ -216,7 +218,7 @@ func appendRuns[T number](dst []byte, vals []T, divisor int64) []byte {
 	return dst
 }
 
-func decodeInts[T number](what string, b []byte, n int, into []T) ([]T, error) {
+func decodeInts[T bitpack.Number](what string, b []byte, n int, into []T) ([]T, error) {
 	c := cursor{b: b}
 	out, err := readInts(what, &c, n, into)
 	if err == nil && len(c.b) > 0 {
@@ -227,7 +229,7 @@ func decodeInts[T number](what string, b []byte, n int, into []T) ([]T, error) {
 
 // readInts reads what appendInts wrote; it knows its own end. Values beyond T
 // are cut to it.
-func readInts[T number](what string, c *cursor, n int, into []T) ([]T, error) {
+func readInts[T bitpack.Number](what string, c *cursor, n int, into []T) ([]T, error) {
 	if err := checkRows(what, n); err != nil {
 		return nil, err
 	}
@@ -267,32 +269,32 @@ func readInts[T number](what string, c *cursor, n int, into []T) ([]T, error) {
 // readGroup reads the width, base and bytes of a group of n values.
 func readGroup(c *cursor, n int) (width uint, base uint64, packed []byte) {
 	width, base = uint(c.byte()), c.uvarint()
-	size := packedLen(n, width)
+	size := bitpack.Len(n, width)
 	if width > 64 || size > len(c.b) {
 		c.fail()
 		return 0, 0, nil
 	}
-	// What follows is kept in reach, for unpack reads beyond the end.
-	packed = c.b[:min(len(c.b), size+slack)]
+	// What follows is kept in reach, for Unpack reads beyond the end.
+	packed = c.b[:min(len(c.b), size+bitpack.Slack)]
 	c.b = c.b[size:]
 	return width, base, packed
 }
 
-func readBased[T number](c *cursor, out []T, first, divisor uint64) {
-	var buf [group*8 + slack]byte
+func readBased[T bitpack.Number](c *cursor, out []T, first, divisor uint64) {
+	var buf [group*8 + bitpack.Slack]byte
 	for len(out) > 0 && !c.bad {
 		n := min(group, len(out))
 		width, base, packed := readGroup(c, n)
 		if c.bad {
 			return
 		}
-		unpack(out[:n], padded(packed, packedLen(n, width), &buf), width, first+base*divisor, divisor)
+		bitpack.Unpack(out[:n], bitpack.Padded(packed, bitpack.Len(n, width), buf[:]), width, first+base*divisor, divisor)
 		out = out[n:]
 	}
 }
 
-func readDelta[T number](c *cursor, out []T, first, divisor uint64) {
-	var buf [group*8 + slack]byte
+func readDelta[T bitpack.Number](c *cursor, out []T, first, divisor uint64) {
+	var buf [group*8 + bitpack.Slack]byte
 	var diffs [group]uint64
 	out[0] = T(first)
 	out = out[1:]
@@ -307,7 +309,7 @@ func readDelta[T number](c *cursor, out []T, first, divisor uint64) {
 		if n < group {
 			clear(diffs[n:])
 		}
-		unpack(diffs[:n], padded(packed, packedLen(n, width), &buf), width, base*divisor, divisor)
+		bitpack.Unpack(diffs[:n], bitpack.Padded(packed, bitpack.Len(n, width), buf[:]), width, base*divisor, divisor)
 		if o := out[:n]; n == group {
 			at = sums((*[group]T)(o), &diffs, at)
 		} else {
@@ -322,7 +324,7 @@ func readDelta[T number](c *cursor, out []T, first, divisor uint64) {
 
 // sums sets every out[i] to at plus the differences up to i, and returns the
 // last.
-func sums[T number](out *[group]T, diffs *[group]uint64, at uint64) uint64 {
+func sums[T bitpack.Number](out *[group]T, diffs *[group]uint64, at uint64) uint64 {
 	for i := 0; i < group; i += 4 {
 		a := at + diffs[i]
 		b := a + diffs[i+1]
@@ -333,7 +335,7 @@ func sums[T number](out *[group]T, diffs *[group]uint64, at uint64) uint64 {
 	return at
 }
 
-func readRuns[T number](c *cursor, out []T, first, divisor uint64) {
+func readRuns[T bitpack.Number](c *cursor, out []T, first, divisor uint64) {
 	for at := first; len(out) > 0 && !c.bad; {
 		at += uint64(c.varint()) * divisor
 		n := c.uvarint()
@@ -348,3 +350,7 @@ func readRuns[T number](c *cursor, out []T, first, divisor uint64) {
 		out = out[n+1:]
 	}
 }
+
+func uvarintLen(v uint64) int { return (bits.Len64(v|1) + 6) / 7 }
+
+func zigzag(v int64) uint64 { return uint64(v)<<1 ^ uint64(v>>63) }

@@ -135,3 +135,8 @@ func BenchmarkInts(b *testing.B) {
 		})
 	}
 }
+
+func perValue(b *testing.B, n int) {
+	b.Helper()
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/value")
+}

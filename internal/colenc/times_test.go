@@ -116,8 +116,8 @@ func TestCounts(t *testing.T) {
 		}
 		var want []Count
 		for _, ns := range times {
-			m := int64(math.Floor(float64(ns/1e9) / 60))
-			if m = ns / minute; ns < m*minute {
+			m := ns / minute
+			if ns < m*minute {
 				m--
 			}
 			if k := len(want); k > 0 && want[k-1].Minute == m {

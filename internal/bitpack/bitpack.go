@@ -1,26 +1,25 @@
-package colenc
+// Package bitpack writes numbers with as few bits as the greatest of them
+// needs, and reads them in less than a nanosecond each.
+//
+// Value i of width w takes the bits i*w to i*w+w-1, where bit b is bit b%8 of
+// byte b/8.
+package bitpack
 
-import (
-	"encoding/binary"
-	"math/bits"
-)
+import "encoding/binary"
 
-// group is how many values share a base and a width.
-const group = 128
+// Slack is how many bytes beyond the packed values Unpack may look at.
+const Slack = 8
 
-// slack is how many bytes beyond the packed values unpack may look at.
-const slack = 8
-
-// number is what columns of numbers are made of.
-type number interface {
+// Number is what values are unpacked to.
+type Number interface {
 	~uint8 | ~uint16 | ~uint32 | ~uint64 | ~int64
 }
 
-func packedLen(n int, width uint) int { return (n*int(width) + 7) / 8 }
+// Len returns how many bytes n values of width bits take.
+func Len(n int, width uint) int { return (n*int(width) + 7) / 8 }
 
-// appendPacked appends the low width bits of every value, the first value in
-// the lowest bits of the first byte.
-func appendPacked(dst []byte, vals []uint64, width uint) []byte {
+// Append appends vals, none of which has more than width bits, 0 to 64.
+func Append(dst []byte, vals []uint64, width uint) []byte {
 	if width == 0 {
 		return dst
 	}
@@ -45,9 +44,10 @@ func appendPacked(dst []byte, vals []uint64, width uint) []byte {
 	return dst
 }
 
-// unpack reads len(out) values of width bits from in and sets every out[i] to
-// base + mul*value. in holds at least slack bytes more than the values need.
-func unpack[T number](out []T, in []byte, width uint, base, mul uint64) {
+// Unpack reads len(out) values of width bits, 0 to 64, from in and sets every
+// out[i] to base + mul*value, cut to T. in holds Slack bytes more than the values
+// need, which are not used: Padded makes them.
+func Unpack[T Number](out []T, in []byte, width uint, base, mul uint64) {
 	if width > 0 && width <= 56 && len(out) >= 8 {
 		k := len(out) &^ 7
 		unpackWhole(out[:k], in, width, base, mul)
@@ -56,8 +56,8 @@ func unpack[T number](out []T, in []byte, width uint, base, mul uint64) {
 	unpackAny(out, in, width, base, mul)
 }
 
-// unpackAny is unpack for every width and number of values.
-func unpackAny[T number](out []T, in []byte, width uint, base, mul uint64) {
+// unpackAny is Unpack for every width and number of values.
+func unpackAny[T Number](out []T, in []byte, width uint, base, mul uint64) {
 	if width == 0 {
 		for i := range out {
 			out[i] = T(base)
@@ -77,17 +77,17 @@ func unpackAny[T number](out []T, in []byte, width uint, base, mul uint64) {
 	}
 }
 
-// unpack8 is unpack for a width of len(W) bits and a multiple of 8 values:
+// unpack8 is Unpack for a width of len(W) bits and a multiple of 8 values:
 // these begin at a byte and fill as many bytes as the width has bits. An array
 // type has a shape of its own, so that the compiler makes a function for each
 // width, in which len(W) and with it every offset, shift and mask is a
 // constant.
-func unpack8[T number, W widths](out []T, in []byte, base, mul uint64) {
+func unpack8[T Number, W widths](out []T, in []byte, base, mul uint64) {
 	var w W
 	mask := uint64(1)<<len(w) - 1
-	for len(out) >= 8 && len(in) >= len(w)+slack {
+	for len(out) >= 8 && len(in) >= len(w)+Slack {
 		o := (*[8]T)(out)
-		p := in[:len(w)+slack]
+		p := in[:len(w)+Slack]
 		o[0] = T(base + mul*(binary.LittleEndian.Uint64(p)&mask))
 		o[1] = T(base + mul*(binary.LittleEndian.Uint64(p[len(w)>>3:])>>(len(w)&7)&mask))
 		o[2] = T(base + mul*(binary.LittleEndian.Uint64(p[2*len(w)>>3:])>>(2*len(w)&7)&mask))
@@ -100,16 +100,12 @@ func unpack8[T number, W widths](out []T, in []byte, base, mul uint64) {
 	}
 }
 
-// padded returns the first n bytes of b with slack after them: b itself where
-// it goes on, else a copy in buf.
-func padded(b []byte, n int, buf *[group*8 + slack]byte) []byte {
-	if len(b) >= n+slack {
+// Padded returns the first n bytes of b with Slack after them: b itself where it
+// goes on, else a copy in buf, which is as long.
+func Padded(b []byte, n int, buf []byte) []byte {
+	if len(b) >= n+Slack {
 		return b
 	}
-	clear(buf[copy(buf[:], b[:n]):])
-	return buf[:]
+	clear(buf[copy(buf, b[:n]):])
+	return buf
 }
-
-func uvarintLen(v uint64) int { return (bits.Len64(v|1) + 6) / 7 }
-
-func zigzag(v int64) uint64 { return uint64(v)<<1 ^ uint64(v>>63) }

@@ -1,4 +1,4 @@
-package colenc
+package bitpack
 
 // widths are the array types whose lengths unpack8 takes as constants.
 type widths interface {
@@ -11,8 +11,8 @@ type widths interface {
 		[49]struct{} | [50]struct{} | [51]struct{} | [52]struct{} | [53]struct{} | [54]struct{} | [55]struct{} | [56]struct{}
 }
 
-// unpackWhole is unpack for 1 to 56 bits and a multiple of 8 values.
-func unpackWhole[T number](out []T, in []byte, width uint, base, mul uint64) {
+// unpackWhole is Unpack for 1 to 56 bits and a multiple of 8 values.
+func unpackWhole[T Number](out []T, in []byte, width uint, base, mul uint64) {
 	switch width {
 	case 1:
 		unpack8[T, [1]struct{}](out, in, base, mul)

@@ -1,4 +1,4 @@
-package colenc
+package bitpack
 
 import (
 	"fmt"
@@ -17,13 +17,12 @@ func TestPack(t *testing.T) {
 					vals[i] &= 1<<width - 1
 				}
 			}
-			b := appendPacked(nil, vals, width)
-			if len(b) != packedLen(n, width) {
-				t.Fatalf("width %d, %d values: %d bytes, want %d", width, n, len(b), packedLen(n, width))
+			b := Append(nil, vals, width)
+			if len(b) != Len(n, width) {
+				t.Fatalf("width %d, %d values: %d bytes, want %d", width, n, len(b), Len(n, width))
 			}
 			got := make([]uint64, n)
-			var buf [group*8 + slack]byte
-			unpack(got, padded(b, len(b), &buf), width, 7, 3)
+			Unpack(got, Padded(b, len(b), make([]byte, len(b)+Slack)), width, 7, 3)
 			for i, v := range vals {
 				if got[i] != 7+3*v {
 					t.Fatalf("width %d, value %d of %d: %d, want %d", width, i, n, got[i], 7+3*v)
@@ -34,24 +33,24 @@ func TestPack(t *testing.T) {
 }
 
 func BenchmarkUnpack(b *testing.B) {
-	in := make([]byte, group*8+slack)
+	in := make([]byte, 128*8+Slack)
 	for i := range in {
 		in[i] = byte(i * 37)
 	}
 	for _, width := range []uint{1, 5, 8, 13, 18, 23, 32, 40, 56, 60} {
 		b.Run(fmt.Sprintf("width=%d", width), func(b *testing.B) {
-			out := make([]int64, group)
+			out := make([]int64, 128)
 			for b.Loop() {
-				unpack(out, in, width, 7, 3)
+				Unpack(out, in, width, 7, 3)
 			}
-			perValue(b, group)
+			perValue(b, 128)
 		})
 		b.Run(fmt.Sprintf("any/width=%d", width), func(b *testing.B) {
-			out := make([]int64, group)
+			out := make([]int64, 128)
 			for b.Loop() {
 				unpackAny(out, in, width, 7, 3)
 			}
-			perValue(b, group)
+			perValue(b, 128)
 		})
 	}
 }
