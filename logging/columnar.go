@@ -1,7 +1,5 @@
 package logging
 
-import "bytes"
-
 // Rows is a run of documents in columns: what a column store hands to an
 // Aggregator instead of single documents, some thousands at a time.
 //
@@ -95,30 +93,4 @@ type DistinctHasher interface {
 	// DistinctHashes gives HashValue of every value of the field that is in one
 	// of the rows, and no others; a hash may come more than once.
 	DistinctHashes(f Field) (hashes []uint64, ok bool, err error)
-}
-
-// AddRows looks at the rows of sel, which ascends; nil means all. The result is
-// what Add gives for their documents one by one, but for the last digits of
-// floating sums (1e-9 of them).
-func (a *Aggregator) AddRows(rows Rows, sel []uint32) error {
-	n := len(sel)
-	if sel == nil {
-		n = rows.Len()
-	}
-	for at := range n {
-		i := at
-		if sel != nil {
-			i = int(sel[at])
-		}
-		d, err := rows.Doc(i)
-		if err != nil {
-			return err
-		}
-		rec := *d.Record
-		rec.Source = bytes.Clone(rec.Source)
-		if err := a.Add(NewDoc(&rec)); err != nil {
-			return err
-		}
-	}
-	return nil
 }

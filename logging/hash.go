@@ -1,6 +1,8 @@
 package logging
 
 import (
+	"time"
+
 	"github.com/cespare/xxhash/v2"
 )
 
@@ -23,6 +25,8 @@ func HashBytes(b []byte) uint64 { return xxhash.Sum64(b) }
 
 // HashNumber is the HashValue of a number, for columns of Numbers that are Exact.
 func HashNumber(x float64) uint64 { return HashValue(Float(x)) }
+
+func hashTime(nanos int64) uint64 { return HashValue(Time(time.Unix(0, nanos))) }
 
 // mix64 spreads the bits of a number over all of them (the finaliser of
 // splitmix64); no two numbers give the same.

@@ -158,6 +158,10 @@ type Query struct {
 	// does not count.
 	TotalMax int
 	Aggs     []Agg
+	// MemoryMax bounds what the aggregations and hits of the query hold in
+	// memory, in bytes as estimated; 0 is MemoryMaxDefault. A query that needs
+	// more fails with ErrQuery.
+	MemoryMax int64
 }
 
 // SortKey orders hits. A store adds (Seq ascending) at the end where no key is

@@ -101,3 +101,70 @@ func (r rounding) midnight(y int, m time.Month, d int) time.Time {
 	}
 	return t
 }
+
+// span gives the bucket of t, a time within inNanos, and times around it that
+// are all in it: from is at most t, until greater. The bucket itself may go on
+// on both sides.
+func (r rounding) span(t int64) (from, until, place int64) {
+	if r.calendar == 0 && r.zone == time.UTC {
+		rest := (t - int64(r.offset)) % int64(r.fixed)
+		if rest < 0 {
+			rest += int64(r.fixed)
+		}
+		return t - rest, max(t-rest+int64(r.fixed), t+1), t - rest
+	}
+	at := time.Unix(0, t)
+	place = r.floor(at).UnixNano()
+	// As long as the zone's offset stays, local time goes on as the clock does,
+	// and the start is the same up to the next local boundary.
+	local := at.Add(-r.offset).In(r.zone)
+	_, east := local.Zone()
+	step := 24 * time.Hour
+	switch r.calendar {
+	case 0:
+		step = r.fixed
+	case Minute:
+		step = time.Minute
+	case Hour:
+		step = time.Hour
+	}
+	rest := (local.UnixNano() + int64(east)*int64(time.Second)) % int64(step)
+	if rest < 0 {
+		rest += int64(step)
+	}
+	until = t - rest + int64(step)
+	if _, end := local.ZoneBounds(); !end.IsZero() && inNanos(end) {
+		until = min(until, end.Add(r.offset).UnixNano())
+	}
+	if start := at.Add(-time.Duration(rest)); r.calendar == 0 && place == start.UnixNano() {
+		// A start beyond a change of the clocks moves as soon as cutFixed can move it.
+		if _, there := start.Add(-r.offset).In(r.zone).Zone(); east > there {
+			until = min(until, place+int64(east-there)*int64(time.Second))
+		}
+	}
+	return t, max(until, t+1), place
+}
+
+// wholeMinutes reports whether every bucket with times from one minute since the
+// epoch to another begins at a minute of UTC.
+func (r rounding) wholeMinutes(from, to int64) bool {
+	if r.calendar == 0 && r.fixed%time.Minute != 0 || r.offset%time.Minute != 0 {
+		return false
+	}
+	if from < minNanos/int64(time.Minute) || to >= maxNanos/int64(time.Minute) {
+		return false
+	}
+	if r.zone == time.UTC {
+		return true
+	}
+	// All zones have kept to whole minutes since 1973.
+	if from < int64(3*365*24*60+1*24*60) {
+		return false
+	}
+	for _, m := range [...]int64{from, to} {
+		if _, east := time.Unix(m*60, 0).In(r.zone).Zone(); east%60 != 0 {
+			return false
+		}
+	}
+	return true
+}

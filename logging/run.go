@@ -30,10 +30,12 @@ func Run(ctx context.Context, q Query, docs iter.Seq[*Doc]) (*Result, error) {
 // Collector gathers the answer to one query. A store that hands it documents in
 // a clever order may stop when Settled says so. Not safe for concurrent use.
 type Collector struct {
-	q     Query
-	top   topK
-	total int64
-	aggs  *Aggregator
+	q      Query
+	match  func(*Doc) bool
+	bounds *aggBounds
+	top    topK
+	total  int64
+	aggs   *Aggregator
 }
 
 // NewCollector checks the query. The error wraps ErrQuery.
@@ -47,13 +49,13 @@ func NewCollector(q Query) (*Collector, error) {
 	case q.After != nil && len(q.After) != len(q.Sort):
 		return nil, fmt.Errorf("%w: search after %d values with %d sort keys: give one value a key", ErrQuery, len(q.After), len(q.Sort))
 	}
-	c := &Collector{q: q, top: topK{keys: q.Sort}}
+	c := &Collector{q: q, match: Matcher(q.Filter), bounds: newBounds(q.MemoryMax), top: topK{keys: q.Sort}}
 	if q.Limit > 0 {
 		c.top.k = q.Limit + q.Offset
 	}
 	if len(q.Aggs) > 0 {
 		var err error
-		if c.aggs, err = NewAggregator(q.Aggs); err != nil {
+		if c.aggs, err = newAggregator(q.Aggs, c.bounds); err != nil {
 			return nil, err
 		}
 	}
@@ -64,7 +66,7 @@ func NewCollector(q Query) (*Collector, error) {
 // be Reset. The error
 // wraps ErrQuery where the aggregations grow beyond their bounds.
 func (c *Collector) Add(d *Doc) error {
-	if c.q.Indices != nil && !slices.Contains(c.q.Indices, d.Record.Index) || c.Settled(d.Record.Time) || !c.q.Filter.Match(d) {
+	if c.q.Indices != nil && !slices.Contains(c.q.Indices, d.Record.Index) || c.Settled(d.Record.Time) || !c.match(d) {
 		return nil
 	}
 	c.total++
@@ -76,12 +78,25 @@ func (c *Collector) Add(d *Doc) error {
 	if c.top.k == 0 {
 		return nil
 	}
-	keys := sortValues(d, c.q.Sort)
-	if c.q.After != nil && CompareSort(c.q.Sort, keys, c.q.After) <= 0 {
+	keys := SortValues(d, c.q.Sort)
+	if !c.Admits(keys, d.Record.Seq) {
 		return nil
 	}
-	c.top.add(ranked{d.Record, keys})
-	return nil
+	return c.keep(ranked{keys: keys, seq: d.Record.Seq, rec: d.Record})
+}
+
+func (c *Collector) keep(r ranked) error {
+	bytes := hitBytes
+	if r.rec != nil {
+		bytes += recordBytes(r.rec)
+	}
+	if gone := c.top.add(r); gone.keys != nil {
+		bytes -= hitBytes
+		if gone.rec != nil {
+			bytes -= recordBytes(gone.rec)
+		}
+	}
+	return c.bounds.hold(bytes, "hits", "")
 }
 
 // Settled reports whether no document of time t, nor any beyond it in the order
@@ -89,9 +104,16 @@ func (c *Collector) Add(d *Doc) error {
 // first sort key is the time (or no hits are asked for), there are no
 // aggregations, and counting has ended.
 func (c *Collector) Settled(t time.Time) bool {
-	if c.aggs != nil || c.q.TotalMax == 0 || c.q.TotalMax > 0 && c.total <= int64(c.q.TotalMax) {
+	if c.aggs != nil || !c.Counted() {
 		return false
 	}
+	return c.HitsSettled(t)
+}
+
+// HitsSettled reports whether no document of time t, nor any beyond it in the
+// order of the query, can become a hit any more; it may still count. It is only
+// ever true where the first sort key is the time, or no hits are asked for.
+func (c *Collector) HitsSettled(t time.Time) bool {
 	if c.top.k == 0 {
 		return true
 	}
@@ -116,7 +138,11 @@ func (c *Collector) byTime() (desc, ok bool) {
 
 // Result gives the answer. Call it once, after the last Add.
 func (c *Collector) Result() (*Result, error) {
-	r := &Result{Hits: c.top.hits(c.q.Offset), Total: c.total}
+	hits, err := c.top.hits(c.q.Offset, c.bounds)
+	if err != nil {
+		return nil, err
+	}
+	r := &Result{Hits: hits, Total: c.total}
 	switch {
 	case c.q.TotalMax < 0:
 		r.Total = -1
@@ -124,7 +150,6 @@ func (c *Collector) Result() (*Result, error) {
 		r.Total, r.TotalAtLeast = int64(c.q.TotalMax), true
 	}
 	if c.aggs != nil {
-		var err error
 		if r.Aggs, err = c.aggs.Result(); err != nil {
 			return nil, err
 		}

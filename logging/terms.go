@@ -1,0 +1,294 @@
+package logging
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+)
+
+// termKey tells values apart that are no strings; a number is the same whether
+// written 1 or 1.0.
+type termKey struct {
+	kind Kind
+	num  int64
+	bits uint64
+}
+
+// keyOf gives the key of a value that is no string.
+func keyOf(v Value) termKey {
+	switch v.Kind {
+	case KindFloat:
+		if v.Float == math.Trunc(v.Float) && math.Abs(v.Float) < 1<<53 {
+			return termKey{kind: KindInt, num: int64(v.Float)}
+		}
+		return termKey{kind: KindFloat, bits: math.Float64bits(v.Float)}
+	case KindInt:
+		return termKey{kind: KindInt, num: v.Int}
+	case KindBool:
+		return termKey{kind: KindBool, num: int64(b2i(v.Bool))}
+	case KindTime:
+		return termKey{kind: KindTime, num: v.Time.Unix(), bits: uint64(v.Time.Nanosecond())}
+	}
+	return termKey{kind: v.Kind}
+}
+
+// sameKey reports whether two values go into one bucket.
+func sameKey(a, b Value) bool {
+	if a.Kind == KindString || b.Kind == KindString {
+		return a.Kind == b.Kind && a.Str == b.Str
+	}
+	return keyOf(a) == keyOf(b)
+}
+
+// termIDs numbers the keys of a Terms, over all the buckets it is in.
+type termIDs struct {
+	strs map[string]uint32
+	rest map[termKey]uint32
+	vals []Value // by id
+}
+
+const (
+	noID    = math.MaxUint32     // the value makes no bucket
+	unasked = math.MaxUint32 - 1 // of a code whose id is not looked up yet
+)
+
+func newTermIDs() termIDs {
+	return termIDs{strs: map[string]uint32{}, rest: map[termKey]uint32{}}
+}
+
+func (t *termIDs) of(v Value, b *aggBounds, field string) (uint32, error) {
+	if v.Kind == KindString {
+		if id, ok := t.strs[v.Str]; ok {
+			return id, nil
+		}
+		return t.addString(strings.Clone(v.Str), b, field)
+	}
+	k := keyOf(v)
+	if id, ok := t.rest[k]; ok {
+		return id, nil
+	}
+	if k.kind == KindInt {
+		v = Int(k.num)
+	}
+	id := uint32(len(t.vals))
+	t.rest[k] = id
+	t.vals = append(t.vals, v)
+	return id, b.hold(keyBytes, "terms of", field)
+}
+
+func (t *termIDs) ofBytes(s []byte, b *aggBounds, field string) (uint32, error) {
+	if id, ok := t.strs[string(s)]; ok {
+		return id, nil
+	}
+	return t.addString(string(s), b, field)
+}
+
+func (t *termIDs) addString(s string, b *aggBounds, field string) (uint32, error) {
+	id := uint32(len(t.vals))
+	t.strs[s] = id
+	t.vals = append(t.vals, String(s))
+	return id, b.hold(keyBytes+len(s), "terms of", field)
+}
+
+type termsPlan struct {
+	Terms
+	bounds           *aggBounds
+	sub              *groupPlan
+	include, exclude map[string]bool
+	by               []termsBy
+	ids              termIDs
+	columns          termColumns
+}
+
+// termsBy is a TermsOrder understood.
+type termsBy struct {
+	TermsOrder
+	sub int // index of the metric inside, -1 for _count and _key
+	of  string
+}
+
+const termsSizeDefault = 10
+
+func newTerms(t Terms, sub []Agg, b *aggBounds) (*termsPlan, error) {
+	p := &termsPlan{Terms: t, bounds: b, ids: newTermIDs(), include: set(t.Include), exclude: set(t.Exclude)}
+	if p.Size == 0 {
+		p.Size = termsSizeDefault
+	}
+	if p.Size < 0 {
+		return nil, fmt.Errorf("%w: terms of %q: size %d: want 1 or more", ErrQuery, t.Field.Name, t.Size)
+	}
+	if len(t.Order) == 0 {
+		p.Order = []TermsOrder{{By: "_count", Desc: true}}
+	}
+	for _, o := range p.Order {
+		by := termsBy{TermsOrder: o, sub: -1}
+		if o.By != "_count" && o.By != "_key" && o.By != "_term" {
+			for i, a := range sub {
+				rest, ok := strings.CutPrefix(o.By, a.Name)
+				if _, metric := a.Of.(Metric); ok && metric && (rest == "" || rest[0] == '.') {
+					by.sub, by.of = i, strings.TrimPrefix(rest, ".")
+				}
+			}
+			if by.sub < 0 {
+				return nil, fmt.Errorf("%w: terms of %q ordered by %q: want _count, _key or a metric inside it", ErrQuery, t.Field.Name, o.By)
+			}
+		}
+		p.by = append(p.by, by)
+	}
+	var err error
+	p.sub, err = newGroupPlan(sub, b)
+	return p, err
+}
+
+func set(of []string) map[string]bool {
+	if of == nil {
+		return nil
+	}
+	m := make(map[string]bool, len(of))
+	for _, s := range of {
+		m[s] = true
+	}
+	return m
+}
+
+func (p *termsPlan) make() (collector, error) { return &terms{plan: p}, nil }
+
+// id numbers a value; noID where it is not asked for.
+func (p *termsPlan) id(v Value) (uint32, error) {
+	if p.include != nil || p.exclude != nil {
+		if text := v.Text(); p.include != nil && !p.include[text] || p.exclude[text] {
+			return noID, nil
+		}
+	}
+	return p.ids.of(v, p.bounds, p.Field.Name)
+}
+
+type terms struct {
+	plan  *termsPlan
+	slots slots
+}
+
+func (t *terms) at(id uint32) (*group, error) {
+	return t.slots.at(id, t.plan.sub, "terms of", t.plan.Field.Name)
+}
+
+func (t *terms) add(d *Doc) error {
+	vals := d.Values(t.plan.Field)
+	if len(vals) == 0 && t.plan.Missing != nil {
+		vals = []Value{*t.plan.Missing}
+	}
+	for i, v := range vals {
+		if slices.ContainsFunc(vals[:i], func(o Value) bool { return sameKey(v, o) }) {
+			continue // a document counts once a bucket
+		}
+		id, err := t.plan.id(v)
+		if err != nil {
+			return err
+		}
+		if id == noID {
+			continue
+		}
+		g, err := t.at(id)
+		if err != nil {
+			return err
+		}
+		if err := t.plan.sub.add(g, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// term is a bucket on its way into the result.
+type term struct {
+	*group
+	key   Value
+	order []float64 // the numbers of the orders by metric
+}
+
+func (t *terms) result() (AggResult, error) {
+	// Kept are the first Size, and some more until the next clean-up.
+	var kept []term
+	var docs int64
+	var failed error
+	p, size := t.plan, t.plan.Size
+	t.slots.each(func(id uint32, g *group) {
+		if g.docs < p.MinDocs || failed != nil {
+			return
+		}
+		docs += g.docs
+		n := term{group: g, key: p.ids.vals[id]}
+		if failed = p.number(&n); failed != nil || len(kept) >= size && p.compare(n, kept[size-1]) > 0 {
+			return
+		}
+		if kept = append(kept, n); len(kept) == size || len(kept) >= 2*size {
+			slices.SortFunc(kept, p.compare)
+			kept = kept[:size]
+		}
+	})
+	if failed != nil {
+		return AggResult{}, failed
+	}
+	slices.SortFunc(kept, p.compare)
+	kept = kept[:min(size, len(kept))]
+	r := AggResult{Buckets: []Bucket{}}
+	for _, n := range kept {
+		b, err := p.sub.bucket(n.group, n.key)
+		if err != nil {
+			return AggResult{}, err
+		}
+		docs -= n.docs
+		r.Buckets = append(r.Buckets, b)
+	}
+	r.OtherDocs = docs
+	return r, nil
+}
+
+// number computes what a bucket is ordered by.
+func (p *termsPlan) number(n *term) error {
+	for i, by := range p.by {
+		if by.sub < 0 {
+			continue
+		}
+		r, err := n.cols[by.sub].result()
+		if err != nil {
+			return err
+		}
+		if n.order == nil {
+			n.order = make([]float64, len(p.by))
+		}
+		n.order[i] = r.number(by.of)
+	}
+	return nil
+}
+
+// compare orders two groups; equal ones by key, and those without a number last.
+func (p *termsPlan) compare(a, b term) int {
+	for i, by := range p.by {
+		c := 0
+		switch {
+		case by.sub >= 0:
+			x, y := a.order[i], b.order[i]
+			if math.IsNaN(x) || math.IsNaN(y) {
+				if c := cmp.Compare(b2i(math.IsNaN(x)), b2i(math.IsNaN(y))); c != 0 {
+					return c
+				}
+				continue
+			}
+			c = cmp.Compare(x, y)
+		case by.By == "_count":
+			c = cmp.Compare(a.docs, b.docs)
+		default:
+			c = Compare(a.key, b.key)
+		}
+		if c != 0 {
+			if by.Desc {
+				return -c
+			}
+			return c
+		}
+	}
+	return Compare(a.key, b.key)
+}
