@@ -1,0 +1,297 @@
+package segment
+
+import (
+	"encoding/binary"
+	"math"
+	"slices"
+
+	"github.com/oriel-project/oriel/internal/colenc"
+	"github.com/oriel-project/oriel/internal/text"
+)
+
+// blockEncoder makes the chunks of one block and what the index says of them.
+// Its memory is used again for the next block.
+type blockEncoder struct {
+	z       *colenc.Zstd
+	text    text.Encoder
+	strings func(string) uint64 // the place of a string in the index
+
+	data []byte // chunks
+	meta []byte // of the columns, as in the index
+	cols int
+
+	dicts   []dictColumn // of this block, for those that follow from them
+	free    [][]uint16
+	list    []string
+	seen    []uint16
+	table   []uint16
+	bits    []uint64
+	off     []uint32
+	plain   []byte
+	attempt []byte
+}
+
+// dictColumn is a column with a dictionary whose codes come in the order in
+// which they first occur.
+type dictColumn struct {
+	number int
+	codes  []uint16
+	values int
+}
+
+func (e *blockEncoder) begin() {
+	e.data, e.meta, e.cols = e.data[:0], e.meta[:0], 0
+	for _, d := range e.dicts {
+		e.free = append(e.free, d.codes)
+	}
+	e.dicts = e.dicts[:0]
+}
+
+// chunk begins a column that has one; end ends it.
+func (e *blockEncoder) chunk(enc encoding) (from int) {
+	e.meta = append(e.meta, byte(enc))
+	return len(e.data)
+}
+
+func (e *blockEncoder) end(from int) {
+	e.meta = binary.AppendUvarint(e.meta, uint64(len(e.data)-from))
+	e.meta = binary.LittleEndian.AppendUint32(e.meta, checksum(e.data[from:]))
+	e.cols++
+}
+
+// int64s stores times or positions.
+func (e *blockEncoder) int64s(vals []int64) {
+	from := e.chunk(encInts)
+	e.data = colenc.AppendInts(e.data, vals)
+	e.end(from)
+	// Every column of integers says its bounds.
+	e.bounds(vals)
+}
+
+func (e *blockEncoder) bounds(vals []int64) {
+	e.meta = binary.AppendVarint(e.meta, slices.Min(vals))
+	e.meta = binary.AppendVarint(e.meta, slices.Max(vals))
+}
+
+func (e *blockEncoder) alias(number int) {
+	e.meta = binary.AppendUvarint(append(e.meta, byte(encAlias)), uint64(number))
+	e.cols++
+}
+
+// column stores a column; rowTimes are the records' times.
+func (e *blockEncoder) column(c *Column, rowTimes []int64) {
+	switch c.Kind {
+	case KindInts:
+		e.int64s(c.Mant)
+	case KindDecimal:
+		e.decimals(c)
+	case KindBool:
+		from := e.chunk(encBool)
+		e.bits = slices.Grow(e.bits[:0], colenc.BitWords(c.N))[:colenc.BitWords(c.N)]
+		clear(e.bits)
+		for i, v := range c.Codes {
+			e.bits[i/64] |= uint64(v&1) << (i % 64)
+		}
+		e.data = colenc.AppendBools(e.data, e.bits, c.N)
+		e.end(from)
+	case KindTimes:
+		e.times(c, rowTimes)
+	case KindIDs:
+		from := e.chunk(encIDs)
+		e.data = colenc.AppendOrdinals(e.data, c.Ordinals)
+		e.end(from)
+	case KindText:
+		off, data := c.Text.AppendAll(e.off[:0], e.plain[:0])
+		e.off, e.plain = off, data
+		e.plainStrings(&Column{Kind: KindPlain, N: c.N, Off: off, Data: data}, 0)
+	case KindSpelled:
+		e.stringColumn(c, encSpelled)
+	default:
+		e.stringColumn(c, 0)
+	}
+}
+
+func (e *blockEncoder) decimals(c *Column) {
+	from := e.chunk(encDecimal)
+	e.data = colenc.AppendDecimals(e.data, c.Mant, c.Frac)
+	e.end(from)
+	low, high := math.Inf(1), math.Inf(-1)
+	for i, m := range c.Mant {
+		x := colenc.DecimalFloat(m, c.Frac[i])
+		low, high = min(low, x), max(high, x)
+	}
+	e.meta = binary.LittleEndian.AppendUint64(e.meta, math.Float64bits(low))
+	e.meta = binary.LittleEndian.AppendUint64(e.meta, math.Float64bits(high))
+}
+
+func (e *blockEncoder) times(c *Column, rowTimes []int64) {
+	if slices.Equal(c.Times, rowTimes) {
+		e.meta = binary.LittleEndian.AppendUint16(append(e.meta, byte(encRowTime)), uint16(c.Layout))
+		e.cols++
+		return
+	}
+	from := e.chunk(encTimes)
+	e.data = colenc.AppendInts(e.data, c.Times)
+	e.end(from)
+	e.meta = binary.LittleEndian.AppendUint16(e.meta, uint16(c.Layout))
+}
+
+func (e *blockEncoder) constant(s string, spelled encoding) {
+	e.meta = append(e.meta, byte(encConst|spelled))
+	e.meta = binary.AppendUvarint(e.meta, e.strings(s))
+	e.cols++
+}
+
+// dictFew is the number of values up to which a column always has a dictionary.
+const dictFew = 64
+
+func (e *blockEncoder) stringColumn(c *Column, spelled encoding) {
+	if c.Off != nil {
+		e.plainStrings(c, spelled)
+		return
+	}
+	if c.Codes == nil {
+		e.constant(c.Values[0], spelled)
+		return
+	}
+	codes := e.canonical(c)
+	switch n := len(e.list); {
+	case n == 1:
+		e.free = append(e.free, codes)
+		e.constant(e.list[0], spelled)
+	case n > dictFew && n*4 > c.N && spelled == 0:
+		e.free = append(e.free, codes)
+		e.off, e.plain = append(e.off[:0], 0), e.plain[:0]
+		for _, code := range c.Codes {
+			e.plain = append(e.plain, c.Values[code]...)
+			e.off = append(e.off, uint32(len(e.plain)))
+		}
+		e.plainStrings(&Column{Kind: KindPlain, N: c.N, Off: e.off, Data: e.plain}, spelled)
+	default:
+		e.dict(codes, spelled)
+	}
+}
+
+// canonical numbers the values by their first row and leaves out those that do
+// not occur: e.list has them then. What it returns is the caller's until it is
+// put to e.free.
+func (e *blockEncoder) canonical(c *Column) []uint16 {
+	var codes []uint16
+	if n := len(e.free); n > 0 {
+		codes, e.free = e.free[n-1][:0], e.free[:n-1]
+	}
+	e.list = e.list[:0]
+	e.seen = slices.Grow(e.seen[:0], len(c.Values))[:len(c.Values)]
+	clear(e.seen)
+	for _, old := range c.Codes {
+		if e.seen[old] == 0 {
+			e.list = append(e.list, c.Values[old])
+			e.seen[old] = uint16(len(e.list))
+		}
+		codes = append(codes, e.seen[old]-1)
+	}
+	return codes
+}
+
+// dict stores e.list and codes, or how the codes follow from those of a column
+// that is there already: a pod's name decides its node, its id and its labels.
+func (e *blockEncoder) dict(codes []uint16, spelled encoding) {
+	n := len(e.list)
+	for _, d := range e.dicts {
+		if d.values >= n && e.follows(codes, d) {
+			from := e.chunk(encMapped | spelled)
+			e.data = colenc.AppendStringList(e.data, e.list, e.z)
+			e.endList(from, d, codes)
+			return
+		}
+	}
+	from := e.chunk(encDict | spelled)
+	at := len(e.data)
+	e.data = colenc.AppendStringList(e.data, e.list, e.z)
+	size := len(e.data) - at
+	e.data = colenc.AppendCodes(e.data, codes, uint16(n-1), e.z)
+	e.end(from)
+	e.meta = binary.AppendUvarint(e.meta, uint64(n))
+	e.meta = binary.AppendUvarint(e.meta, uint64(size))
+	e.dicts = append(e.dicts, dictColumn{e.cols - 1, codes, n})
+}
+
+// endList stores the code of each code of d, where they are not the same.
+func (e *blockEncoder) endList(from int, d dictColumn, codes []uint16) {
+	size, n := len(e.data)-from, len(e.list)
+	if !identity(e.table[:d.values]) {
+		e.data = colenc.AppendCodes(e.data, e.table[:d.values], uint16(n-1), e.z)
+	}
+	e.end(from)
+	e.meta = binary.AppendUvarint(e.meta, uint64(n))
+	e.meta = binary.AppendUvarint(e.meta, uint64(size))
+	e.meta = binary.AppendUvarint(e.meta, uint64(d.number))
+	e.free = append(e.free, codes)
+}
+
+// follows reports whether equal codes of d have equal codes here: e.table then
+// has them.
+func (e *blockEncoder) follows(codes []uint16, d dictColumn) bool {
+	const unknown = math.MaxUint16
+	e.table = slices.Grow(e.table[:0], d.values)[:d.values]
+	for i := range e.table {
+		e.table[i] = unknown
+	}
+	for i, code := range codes {
+		at := d.codes[i]
+		if e.table[at] == unknown {
+			e.table[at] = code
+		} else if e.table[at] != code {
+			return false
+		}
+	}
+	return true
+}
+
+func identity(codes []uint16) bool {
+	for i, code := range codes {
+		if int(code) != i {
+			return false
+		}
+	}
+	return true
+}
+
+// plainStrings stores strings that hardly repeat.
+func (e *blockEncoder) plainStrings(c *Column, spelled encoding) {
+	if c.N > 0 && allEqual(c) {
+		e.constant(string(c.Data[c.Off[0]:c.Off[1]]), spelled)
+		return
+	}
+	if spelled == 0 && c.N <= text.RowsMax {
+		// Below this share of the bytes templates are taken without looking further.
+		raw := int(c.Off[c.N] - c.Off[0])
+		e.attempt = e.text.Encode(e.attempt[:0], c.Off, c.Data)
+		if len(e.attempt)*2 > raw {
+			from := e.chunk(encPlain)
+			e.data = colenc.AppendStrings(e.data, c.Off, c.Data, e.z)
+			if len(e.data)-from < len(e.attempt) {
+				e.end(from)
+				return
+			}
+			e.data, e.meta = e.data[:from], e.meta[:len(e.meta)-1]
+		}
+		from := e.chunk(encText)
+		e.data = append(e.data, e.attempt...)
+		e.end(from)
+		return
+	}
+	from := e.chunk(encPlain | spelled)
+	e.data = colenc.AppendStrings(e.data, c.Off, c.Data, e.z)
+	e.end(from)
+}
+
+func allEqual(c *Column) bool {
+	first := c.Data[c.Off[0]:c.Off[1]]
+	for i := 1; i < c.N; i++ {
+		if string(c.Data[c.Off[i]:c.Off[i+1]]) != string(first) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,422 @@
+package segment
+
+import (
+	"errors"
+	"math"
+	"strconv"
+	"sync"
+
+	"github.com/oriel-project/oriel/internal/colenc"
+	"github.com/oriel-project/oriel/internal/shape"
+	"github.com/oriel-project/oriel/internal/text"
+	"github.com/oriel-project/oriel/logging"
+)
+
+// fileBlock is a block of a file.
+type fileBlock struct {
+	part   *Part
+	entry  *blockEntry
+	number int
+
+	mu       sync.Mutex // guards what is read and decoded when first needed
+	cols     []columnMeta
+	raw      []byte // all of the block, where it was read at once
+	times    []int64
+	seqs     []uint64
+	received []int64
+	decoded  []*Column
+}
+
+var _ Block = (*fileBlock)(nil)
+
+// Info implements Block.
+func (b *fileBlock) Info() *Info { return &b.entry.info }
+
+// columns gives what the index says of the columns.
+func (b *fileBlock) columns() ([]columnMeta, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.meta()
+}
+
+// meta is called with the lock held.
+func (b *fileBlock) meta() ([]columnMeta, error) {
+	if b.cols != nil {
+		return b.cols, nil
+	}
+	cols, err := parseMeta(b.entry, b.part.index)
+	if err == nil {
+		err = checkKinds(cols, b.entry.info.Shape)
+	}
+	if err != nil {
+		return nil, b.part.damage(b.number, "", err)
+	}
+	b.cols, b.decoded = cols, make([]*Column, len(cols))
+	return cols, nil
+}
+
+// checkKinds checks that the columns hold what the shape and the record need.
+func checkKinds(cols []columnMeta, sh *shape.Shape) error {
+	for i := range cols {
+		kind := cols[i].kind(cols)
+		want := shape.String
+		switch {
+		case i < colOwn:
+			want = shape.Number
+			if kind != KindInts {
+				kind = 0
+			}
+		case sh != nil && i-colOwn < len(sh.Holes()):
+			want = sh.Holes()[i-colOwn].Type
+		}
+		ok := false
+		switch want {
+		case shape.Number:
+			ok = kind.IsNumber()
+		case shape.Bool:
+			ok = kind == KindBool
+		default:
+			ok = kind != 0 && kind != KindBool && !kind.IsNumber()
+		}
+		if !ok {
+			return corrupt("column %d: encoding %s does not fit", i, cols[i].enc)
+		}
+	}
+	return nil
+}
+
+// kind gives the kind that the column has when it is decoded.
+func (m *columnMeta) kind(cols []columnMeta) Kind {
+	if m.enc&encSpelled != 0 {
+		return KindSpelled
+	}
+	switch m.enc {
+	case encAlias:
+		return cols[m.ref].kind(cols)
+	case encConst, encDict, encMapped:
+		return KindDict
+	case encPlain:
+		return KindPlain
+	case encText:
+		return KindText
+	case encIDs:
+		return KindIDs
+	case encRowTime, encTimes:
+		return KindTimes
+	case encInts:
+		return KindInts
+	case encDecimal:
+		return KindDecimal
+	case encBool:
+		return KindBool
+	}
+	return 0
+}
+
+// readAtOnce is the size of the blocks that are read in one piece, whatever is
+// asked for first.
+const readAtOnce = 32 << 10
+
+// readAll reads every chunk, and checks none.
+func (b *fileBlock) readAll() ([]byte, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.raw == nil {
+		raw := make([]byte, b.entry.length)
+		if err := readAt(b.part.file.f, raw, b.entry.offset); err != nil {
+			return nil, b.part.damage(b.number, "", err)
+		}
+		b.raw = raw
+	}
+	return b.raw, nil
+}
+
+// chunk reads and checks the bytes of a column.
+func (b *fileBlock) chunk(m *columnMeta) ([]byte, error) {
+	if b.raw == nil && b.entry.length <= readAtOnce {
+		raw := make([]byte, b.entry.length)
+		if err := readAt(b.part.file.f, raw, b.entry.offset); err != nil {
+			return nil, err
+		}
+		b.raw = raw
+	}
+	var chunk []byte
+	if b.raw != nil {
+		chunk = b.raw[m.offset : m.offset+m.length : m.offset+m.length]
+	} else {
+		chunk = make([]byte, m.length)
+		if err := readAt(b.part.file.f, chunk, b.entry.offset+int64(m.offset)); err != nil {
+			return nil, err
+		}
+	}
+	if checksum(chunk) != m.crc {
+		return nil, corrupt("the checksum of %d bytes", m.length)
+	}
+	return chunk, nil
+}
+
+// name names a column for a message.
+func (b *fileBlock) name(number int) string {
+	own := b.owns()
+	switch {
+	case number == colTime:
+		return "time"
+	case number == colSeq:
+		return "seq"
+	case number == colReceived:
+		return "received"
+	case number >= colOwn+own:
+		return Stamp(number - colOwn - own).String()
+	case b.entry.info.Shape == nil:
+		return "document"
+	}
+	return "field " + strconv.Quote(b.entry.info.Shape.Holes()[number-colOwn].Path)
+}
+
+func (b *fileBlock) owns() int { return b.entry.number - colOwn - int(stampCount) }
+
+// ints reads a column of integers.
+func (b *fileBlock) ints(number int) ([]int64, error) {
+	cols, err := b.meta()
+	if err != nil {
+		return nil, err
+	}
+	chunk, err := b.chunk(&cols[number])
+	if err == nil {
+		var vals []int64
+		if vals, err = colenc.DecodeInts(chunk, b.entry.info.Rows, nil); err == nil {
+			return vals, nil
+		}
+	}
+	return nil, b.part.damage(b.number, b.name(number), err)
+}
+
+// Times implements Block.
+func (b *fileBlock) Times() ([]int64, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.rowTimes()
+}
+
+func (b *fileBlock) rowTimes() ([]int64, error) {
+	if b.times == nil {
+		vals, err := b.ints(colTime)
+		if err != nil {
+			return nil, err
+		}
+		b.times = vals
+	}
+	return b.times, nil
+}
+
+// Seqs implements Block.
+func (b *fileBlock) Seqs() ([]uint64, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.seqs == nil {
+		vals, err := b.ints(colSeq)
+		if err != nil {
+			return nil, err
+		}
+		seqs := make([]uint64, len(vals))
+		for i, v := range vals {
+			seqs[i] = uint64(v)
+		}
+		b.seqs = seqs
+	}
+	return b.seqs, nil
+}
+
+// Received implements Block.
+func (b *fileBlock) Received() ([]int64, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.received == nil {
+		vals, err := b.ints(colReceived)
+		if err != nil {
+			return nil, err
+		}
+		b.received = vals
+	}
+	return b.received, nil
+}
+
+// Stamped implements Block.
+func (b *fileBlock) Stamped(s Stamp) (*Column, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.column(colOwn + b.owns() + int(s))
+}
+
+// Own implements Block.
+func (b *fileBlock) Own(hole int) (*Column, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.column(colOwn + hole)
+}
+
+// column decodes a column, once. It is called with the lock held.
+func (b *fileBlock) column(number int) (*Column, error) {
+	cols, err := b.meta()
+	if err != nil {
+		return nil, err
+	}
+	if c := b.decoded[number]; c != nil {
+		return c, nil
+	}
+	m := &cols[number]
+	var c *Column
+	if m.enc == encAlias {
+		c, err = b.column(int(m.ref))
+	} else {
+		c, err = b.decode(m)
+	}
+	if err != nil {
+		if d := (*Damage)(nil); errors.As(err, &d) {
+			return nil, err
+		}
+		return nil, b.part.damage(b.number, b.name(number), err)
+	}
+	b.decoded[number] = c
+	return c, nil
+}
+
+func (b *fileBlock) decode(m *columnMeta) (*Column, error) {
+	n := b.entry.info.Rows
+	c := &Column{N: n, Kind: m.kind(b.cols), Layout: m.layout}
+	if m.enc&^encSpelled == encConst {
+		c.Values = []string{b.part.index.strings[m.ref]}
+		return c, nil
+	}
+	if m.enc == encRowTime {
+		times, err := b.rowTimes()
+		c.Times = times
+		return c, err
+	}
+	chunk, err := b.chunk(m)
+	if err != nil {
+		return nil, err
+	}
+	z := b.part.file.z
+	switch m.enc &^ encSpelled {
+	case encDict, encMapped:
+		err = b.decodeDict(c, m, chunk)
+	case encPlain:
+		c.Off, c.Data, err = colenc.DecodeStrings(chunk, n, z, nil, nil)
+	case encText:
+		if c.Text, err = text.Decode(chunk, n); err == nil {
+			err = c.Text.Err()
+		}
+	case encIDs:
+		if c.IDs, err = b.part.IDs(); err == nil {
+			if c.Ordinals, err = colenc.DecodeOrdinals(chunk, n, nil); err == nil {
+				err = c.IDs.check(c.Ordinals)
+			}
+		}
+	case encTimes:
+		c.Times, err = colenc.DecodeInts(chunk, n, nil)
+	case encInts:
+		c.Mant, err = colenc.DecodeInts(chunk, n, nil)
+	case encDecimal:
+		c.Mant, c.Frac, err = colenc.DecodeDecimals(chunk, n, nil, nil)
+	case encBool:
+		var bits []uint64
+		if bits, err = colenc.DecodeBools(chunk, n, nil); err == nil {
+			c.Codes = make([]uint16, n)
+			for i := range c.Codes {
+				c.Codes[i] = uint16(bits[i/64] >> (i % 64) & 1)
+			}
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (b *fileBlock) decodeDict(c *Column, m *columnMeta, chunk []byte) (err error) {
+	z, n := b.part.file.z, int(m.values)
+	if c.Values, err = colenc.DecodeStringList(chunk[:m.list], n, z); err != nil {
+		return err
+	}
+	if len(c.Values) != n {
+		return corrupt("%d values, want %d", len(c.Values), n)
+	}
+	rest := chunk[m.list:]
+	if m.enc&^encSpelled == encDict {
+		c.Codes, err = colenc.DecodeCodes(rest, b.entry.info.Rows, uint16(n-1), z, nil)
+		return err
+	}
+	from, err := b.column(int(m.ref))
+	if err != nil {
+		return err
+	}
+	if len(rest) == 0 {
+		if len(from.Values) != n {
+			return corrupt("%d values for the %d of another column", n, len(from.Values))
+		}
+		c.Codes = from.Codes
+		return nil
+	}
+	table, err := colenc.DecodeCodes(rest, len(from.Values), uint16(n-1), z, nil)
+	if err != nil {
+		return err
+	}
+	c.Codes = make([]uint16, len(from.Codes))
+	for i, code := range from.Codes {
+		c.Codes[i] = table[code]
+	}
+	return nil
+}
+
+// OwnKind implements Block; it is 0 where the block's index cannot be read.
+func (b *fileBlock) OwnKind(hole int) Kind {
+	cols, err := b.columns()
+	if err != nil {
+		return 0
+	}
+	return cols[colOwn+hole].kind(cols)
+}
+
+// NumberRange implements Block.
+func (b *fileBlock) NumberRange(hole int) (low, high float64, ok bool) {
+	cols, err := b.columns()
+	if err != nil {
+		return 0, 0, false
+	}
+	m := &cols[colOwn+hole]
+	switch {
+	case !m.bounded:
+		return 0, 0, false
+	case m.enc == encInts:
+		return float64(m.low), float64(m.high), true
+	}
+	return math.Float64frombits(uint64(m.low)), math.Float64frombits(uint64(m.high)), true
+}
+
+// Counts implements Block.
+func (b *fileBlock) Counts() ([]MinuteCount, error) {
+	if len(b.entry.counts) == 0 {
+		return nil, nil
+	}
+	counts, err := colenc.DecodeCounts(b.entry.counts, b.entry.info.Rows, nil)
+	if err != nil {
+		return nil, b.part.damage(b.number, "minute counts", err)
+	}
+	return counts, nil
+}
+
+// Source implements Block.
+func (b *fileBlock) Source(dst []byte, row int) ([]byte, error) {
+	if b.entry.info.Shape != nil {
+		return appendSource(b, dst, row)
+	}
+	c, err := b.Own(0)
+	if err != nil {
+		return dst, err
+	}
+	return c.AppendString(dst, row), nil
+}
+
+// Record implements Block.
+func (b *fileBlock) Record(row int) (logging.Record, error) { return record(b, row) }

@@ -1,0 +1,251 @@
+package segment
+
+import (
+	"encoding/binary"
+	"errors"
+	"slices"
+
+	"github.com/oriel-project/oriel/internal/colenc"
+)
+
+// minuteRows is the number of rows a minute from which on a block says how many
+// each minute has.
+const minuteRows = 8
+
+var _ sink = (*partWriter)(nil)
+
+// rows implements sink.
+func (p *partWriter) rows(picks []pick) error {
+	err := p.block(picks)
+	if errors.Is(err, errTooBig) {
+		half := len(picks) / 2
+		if err = p.rows(picks[:half]); err == nil {
+			err = p.rows(picks[half:])
+		}
+	}
+	return err
+}
+
+func (p *partWriter) block(picks []pick) error {
+	g, e := &p.gather, &p.encode
+	g.begin(picks)
+	e.begin()
+	if err := p.stampedInts(g, e); err != nil {
+		return err
+	}
+	own := 1
+	if p.strm.shape != nil {
+		own = len(p.strm.shape.Holes())
+	}
+	for h := range own {
+		if p.ids.has(g.runs, h) {
+			e.column(p.ids.gather(g, h), p.times)
+			continue
+		}
+		c, err := g.column(func(in *input) (*Column, error) { return in.column(h) })
+		if err != nil {
+			return err
+		}
+		e.column(c, p.times)
+	}
+	given := 0
+	for s := range stampCount {
+		if h := aliasOf(g.runs, s, own); h >= 0 {
+			e.alias(colOwn + h)
+			continue
+		}
+		c, err := g.column(func(in *input) (*Column, error) { return in.stamped(s) })
+		if err != nil {
+			return err
+		}
+		if s == StampID {
+			given = p.giveIDs(c)
+		}
+		e.column(c, p.times)
+	}
+	in := Info{
+		Rows: len(picks), TimeMin: p.times[0], TimeMax: p.times[len(p.times)-1],
+		SeqMin: uint64(slices.Min(p.seqs)), SeqMax: uint64(slices.Max(p.seqs)), Given: given, SourceBytes: sourceBytes(g.runs),
+	}
+	var counts []byte
+	if minutes := (in.TimeMax-in.TimeMin)/minuteNanos + 1; int64(in.Rows) >= minuteRows*minutes {
+		counts = colenc.AppendCounts(nil, p.times)
+	}
+	p.add(&in, e.cols, counts, e.meta, e.data)
+	return nil
+}
+
+// minuteNanos is the length of a minute.
+const minuteNanos = 60 * 1e9
+
+// stampedInts stores times, positions and times of receipt; p.times and p.seqs
+// have the first two then.
+func (p *partWriter) stampedInts(g *gatherer, e *blockEncoder) error {
+	vals, err := g.int64s(func(in *input) ([]int64, error) { return in.times, nil })
+	if err != nil {
+		return err
+	}
+	p.times = append(p.times[:0], vals...)
+	e.int64s(p.times)
+	p.seqs = p.seqs[:0]
+	for _, r := range g.runs {
+		for _, seq := range r.in.seqs[r.from : r.from+r.n] {
+			p.seqs = append(p.seqs, int64(seq))
+		}
+	}
+	e.int64s(p.seqs)
+	vals, err = g.int64s(func(in *input) ([]int64, error) { return in.b.Received() })
+	if err != nil {
+		return err
+	}
+	e.int64s(vals)
+	return nil
+}
+
+// giveIDs notes the rows of the block whose ids were given.
+func (p *partWriter) giveIDs(c *Column) (given int) {
+	if c.Kind == KindDict && c.Codes == nil && c.Values[0] == "" {
+		return 0
+	}
+	var id []byte
+	for row := range c.N {
+		if id = c.AppendString(id[:0], row); len(id) > 0 {
+			given++
+			p.given = append(p.given, givenID{hash: givenHash(p.strm.labels.Index, id), block: uint32(p.info.Blocks), row: uint32(row)})
+		}
+	}
+	return given
+}
+
+// aliasOf gives the own column that a stamped one is the same as, in every row.
+func aliasOf(runs []run, s Stamp, own int) int {
+	found := -1
+	var last *input
+	for _, r := range runs {
+		if r.in == last {
+			continue
+		}
+		last = r.in
+		h := r.in.aliasOf(s, own)
+		if h < 0 || found >= 0 && h != found {
+			return -1
+		}
+		found = h
+	}
+	return found
+}
+
+// sourceBytes shares out the size of the inputs' documents among the blocks
+// they go to, so that the sum is that of the inputs.
+func sourceBytes(runs []run) int64 {
+	var n int64
+	for _, r := range runs {
+		in := r.in
+		before := in.info.SourceBytes * int64(in.shared) / int64(in.info.Rows)
+		in.shared += int(r.n)
+		n += in.info.SourceBytes*int64(in.shared)/int64(in.info.Rows) - before
+	}
+	return n
+}
+
+// add writes a block.
+func (p *partWriter) add(in *Info, columns int, counts, meta, data []byte) {
+	p.index.block(in, p.at-p.info.Offset, int64(len(data)), columns, counts, meta)
+	p.write(data)
+	t := &p.info
+	t.Blocks++
+	t.Rows += in.Rows
+	t.Given += in.Given
+	t.SourceBytes += in.SourceBytes
+	t.TimeMin, t.TimeMax = min(t.TimeMin, in.TimeMin), max(t.TimeMax, in.TimeMax)
+	t.SeqMin, t.SeqMax = min(t.SeqMin, in.SeqMin), max(t.SeqMax, in.SeqMax)
+	l := &p.strm.labels
+	at := slices.IndexFunc(t.Indices, func(s IndexStat) bool {
+		return s.Name == l.Index && s.Cluster == l.Cluster && s.Namespace == l.Namespace
+	})
+	if at < 0 {
+		at = len(t.Indices)
+		t.Indices = append(t.Indices, IndexStat{Name: l.Index, Cluster: l.Cluster, Namespace: l.Namespace})
+	}
+	t.Indices[at].Docs += int64(in.Rows)
+	t.Indices[at].SourceBytes += in.SourceBytes
+}
+
+// wholes implements sink.
+func (p *partWriter) wholes(in *input) bool {
+	_, ok := in.b.(*fileBlock)
+	return ok
+}
+
+// whole implements sink: the chunks stay as they are, but for the ordinals of
+// ids, which are numbered anew in every part.
+func (p *partWriter) whole(in *input) error {
+	b := in.b.(*fileBlock)
+	cols, err := b.columns()
+	if err != nil {
+		return err
+	}
+	all, err := b.readAll()
+	if err != nil {
+		return err
+	}
+	e := &p.encode
+	e.begin()
+	for i := range cols {
+		m := &cols[i]
+		chunk := all[m.offset : m.offset+m.length]
+		if m.enc == encIDs {
+			from := e.chunk(encIDs)
+			e.data = colenc.AppendOrdinals(e.data, p.ids.whole(in, i-colOwn))
+			e.end(from)
+			continue
+		}
+		e.copy(m, chunk, b.part.index.strings)
+	}
+	out := *in.info
+	if out.Given > 0 {
+		c, err := b.Stamped(StampID)
+		if err != nil {
+			return err
+		}
+		p.giveIDs(c)
+	}
+	p.add(&out, len(cols), b.entry.counts, e.meta, e.data)
+	return nil
+}
+
+// copy takes over a column of a file.
+func (e *blockEncoder) copy(m *columnMeta, chunk []byte, strings []string) {
+	if m.enc.inIndex() {
+		e.meta = append(e.meta, byte(m.enc))
+		switch m.enc &^ encSpelled {
+		case encConst:
+			e.meta = binary.AppendUvarint(e.meta, e.strings(strings[m.ref]))
+		case encAlias:
+			e.meta = binary.AppendUvarint(e.meta, uint64(m.ref))
+		case encRowTime:
+			e.meta = binary.LittleEndian.AppendUint16(e.meta, uint16(m.layout))
+		}
+		e.cols++
+		return
+	}
+	from := e.chunk(m.enc)
+	e.data = append(e.data, chunk...)
+	e.end(from)
+	switch m.enc &^ encSpelled {
+	case encDict, encMapped:
+		e.meta = binary.AppendUvarint(e.meta, uint64(m.values))
+		e.meta = binary.AppendUvarint(e.meta, uint64(m.list))
+		if m.enc&^encSpelled == encMapped {
+			e.meta = binary.AppendUvarint(e.meta, uint64(m.ref))
+		}
+	case encTimes:
+		e.meta = binary.LittleEndian.AppendUint16(e.meta, uint16(m.layout))
+	case encInts:
+		e.meta = binary.AppendVarint(e.meta, m.low)
+		e.meta = binary.AppendVarint(e.meta, m.high)
+	case encDecimal:
+		e.meta = binary.LittleEndian.AppendUint64(e.meta, uint64(m.low))
+		e.meta = binary.LittleEndian.AppendUint64(e.meta, uint64(m.high))
+	}
+}
