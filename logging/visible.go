@@ -53,28 +53,49 @@ func FieldsOf(ctx context.Context, v View, indices []string) ([]FieldInfo, error
 	if err != nil {
 		return nil, err
 	}
-	seen := map[string]map[FieldType]bool{}
-	add := func(name string, t FieldType) {
-		if seen[name] == nil {
-			seen[name] = map[FieldType]bool{}
-		}
-		seen[name][t] = true
-	}
+	l := NewFieldList()
 	for i := range res.Hits {
-		for name, t := range NewDoc(&res.Hits[i].Record).Fields() {
-			add(name, t)
-		}
+		l.Add(NewDoc(&res.Hits[i].Record))
 	}
-	if len(seen) > 0 {
+	return l.Result(), nil
+}
+
+// FieldList gathers the fields of documents.
+type FieldList struct{ seen map[string]map[FieldType]bool }
+
+// NewFieldList makes an empty list.
+func NewFieldList() *FieldList { return &FieldList{map[string]map[FieldType]bool{}} }
+
+// Add notes the fields of a document.
+func (l *FieldList) Add(d *Doc) {
+	for name, t := range d.Fields() {
+		l.AddField(name, t)
+	}
+}
+
+// AddField notes a field.
+func (l *FieldList) AddField(name string, t FieldType) {
+	types := l.seen[name]
+	if types == nil {
+		types = map[FieldType]bool{}
+		l.seen[name] = types
+	}
+	types[t] = true
+}
+
+// Result gives the fields by name. The names that are stamped on every record
+// and the message are there as soon as there is one.
+func (l *FieldList) Result() []FieldInfo {
+	if len(l.seen) > 0 {
 		for _, name := range stampedNames {
-			add(name, Keyword)
+			l.AddField(name, Keyword)
 		}
-		if seen[fieldMessage] == nil {
-			add(fieldMessage, Text)
+		if l.seen[fieldMessage] == nil {
+			l.AddField(fieldMessage, Text)
 		}
 	}
-	out := make([]FieldInfo, 0, len(seen))
-	for name, types := range seen {
+	out := make([]FieldInfo, 0, len(l.seen))
+	for name, types := range l.seen {
 		f := FieldInfo{Name: name}
 		for t := range types {
 			f.Types = append(f.Types, t)
@@ -83,5 +104,5 @@ func FieldsOf(ctx context.Context, v View, indices []string) ([]FieldInfo, error
 		out = append(out, f)
 	}
 	slices.SortFunc(out, func(a, b FieldInfo) int { return cmp.Compare(a.Name, b.Name) })
-	return out, nil
+	return out
 }

@@ -1,0 +1,339 @@
+package scan
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/oriel-project/oriel/internal/shape"
+	"github.com/oriel-project/oriel/logging"
+	"github.com/oriel-project/oriel/logging/segment"
+)
+
+// search is one query on its way through the sources.
+type search struct {
+	ctx  context.Context
+	q    logging.Query
+	o    Options
+	root *node
+	from int64 // inclusive: what the filter leaves of time
+	to   int64
+
+	sources []Source
+	parts   []Part // opened; by source
+
+	nodes      int
+	compiled   []compiledFilter // of aggregations
+	layouts    map[*shape.Shape]*layout
+	levelNames []string
+	stamped    []string
+
+	counted int64
+	top     topK
+	aggs    *logging.Aggregator
+	eval    eval
+}
+
+// candidate is a block that may hold what is looked for.
+type candidate struct {
+	part  int
+	block int
+	info  *segment.Info
+	gaps  []gap
+	kept  segment.Block // opened before
+}
+
+func (c *candidate) open(s *search) segment.Block {
+	if c.kept == nil {
+		return s.parts[c.part].Block(c.block)
+	}
+	return c.kept
+}
+
+// Search answers a query from sources of disjoint records. The error wraps
+// logging.ErrQuery where the query is at fault, and is ctx's where that ended.
+func Search(ctx context.Context, q logging.Query, sources []Source, o Options) (*logging.Result, error) {
+	if q.Filter == nil {
+		q.Filter = logging.All{}
+	}
+	// The collector checks the query; it is given nothing.
+	check, err := logging.NewCollector(q)
+	if err != nil {
+		return nil, err
+	}
+	if o.MemoryMax <= 0 {
+		o.MemoryMax = memoryMaxDefault
+	}
+	s := newSearch(ctx, sources, o)
+	s.q = q
+	s.root = s.compile(q.Filter)
+	s.top = topK{keys: q.Sort, after: q.After}
+	if q.Limit > 0 {
+		s.top.k = q.Limit + q.Offset
+	}
+	if len(q.Aggs) > 0 {
+		if s.aggs, err = logging.NewAggregator(q.Aggs); err != nil {
+			return nil, err
+		}
+	}
+	from, to := logging.TimeRange(q.Filter)
+	if !from.IsZero() {
+		s.from = nanos(from)
+	}
+	if !to.IsZero() {
+		s.to = nanos(to)
+	}
+	if err := s.all(); err != nil {
+		return nil, err
+	}
+	return s.result(check)
+}
+
+func newSearch(ctx context.Context, sources []Source, o Options) *search {
+	s := &search{
+		ctx: ctx, o: o, sources: sources, parts: make([]Part, len(sources)), from: math.MinInt64, to: math.MaxInt64,
+		layouts: map[*shape.Shape]*layout{}, levelNames: logging.LevelNames(), stamped: logging.StampedNames(),
+	}
+	s.eval.s = s
+	return s
+}
+
+// open gives a source's part.
+func (s *search) open(i int) (Part, error) {
+	if s.parts[i] == nil && s.sources[i].Open != nil {
+		p, err := s.sources[i].Open()
+		if err != nil {
+			return nil, err
+		}
+		s.parts[i] = p
+	}
+	return s.parts[i], nil
+}
+
+// all goes through the sources in the order of the query. Parts are opened, and
+// their blocks looked at, only when the time has come that they may matter.
+func (s *search) all() error {
+	desc, byTime := s.top.byTime()
+	edge := func(low, high int64) int64 {
+		if desc {
+			return -high
+		}
+		return low
+	}
+	if err := s.loose(); err != nil {
+		return err
+	}
+	var order []int
+	for i := range s.sources {
+		src := &s.sources[i]
+		if src.Open != nil && src.Rules.Included && src.TimeMin <= s.to && src.TimeMax >= s.from && src.TimeMax >= src.Rules.Cut {
+			order = append(order, i)
+		}
+	}
+	if byTime {
+		slices.SortStableFunc(order, func(a, b int) int {
+			x, y := &s.sources[a], &s.sources[b]
+			return cmp.Compare(edge(x.TimeMin, x.TimeMax), edge(y.TimeMin, y.TimeMax))
+		})
+	}
+	var waiting []candidate // blocks not looked at, in order
+	for i := 0; i < len(order) || len(waiting) > 0; {
+		if err := s.ctx.Err(); err != nil {
+			return err
+		}
+		// The next source may hold blocks that come before those waiting.
+		if i < len(order) {
+			src := &s.sources[order[i]]
+			if !byTime || len(waiting) == 0 || edge(src.TimeMin, src.TimeMax) <= edge(waiting[0].info.TimeMin, waiting[0].info.TimeMax) {
+				if s.settled(byTime, src.TimeMin, src.TimeMax) {
+					i++
+					continue
+				}
+				more, err := s.candidates(order[i])
+				if err != nil {
+					return err
+				}
+				waiting = append(waiting, more...)
+				if byTime {
+					slices.SortStableFunc(waiting, func(a, b candidate) int {
+						return cmp.Compare(edge(a.info.TimeMin, a.info.TimeMax), edge(b.info.TimeMin, b.info.TimeMax))
+					})
+				}
+				i++
+				continue
+			}
+		}
+		c := waiting[0]
+		waiting = waiting[1:]
+		if s.settled(byTime, c.info.TimeMin, c.info.TimeMax) {
+			continue
+		}
+		if err := s.look(&c); err != nil {
+			return err
+		}
+	}
+	return s.ctx.Err()
+}
+
+// settled reports whether records of that span of times cannot change the result.
+func (s *search) settled(byTime bool, low, high int64) bool {
+	if s.aggs != nil || s.counting() {
+		return false
+	}
+	return s.top.k == 0 || byTime && s.top.beyond(low, high)
+}
+
+// counting reports whether the total is still of interest.
+func (s *search) counting() bool {
+	return s.q.TotalMax == 0 || s.q.TotalMax > 0 && s.counted <= int64(s.q.TotalMax)
+}
+
+// candidates gives the blocks of a source that may hold something.
+func (s *search) candidates(i int) ([]candidate, error) {
+	p, err := s.open(i)
+	if err != nil {
+		return nil, err
+	}
+	src := &s.sources[i]
+	var out []candidate
+	for b := range p.Len() {
+		in := p.Info(b)
+		if in.Rows == 0 || in.TimeMin > s.to || in.TimeMax < s.from || !hasIndex(s.q.Indices, in.Index) {
+			continue
+		}
+		gaps, hidden := src.Rules.gaps(in)
+		if hidden {
+			continue
+		}
+		out = append(out, candidate{part: i, block: b, info: in, gaps: gaps})
+	}
+	return out, nil
+}
+
+// loose looks at the records that are in no block.
+func (s *search) loose() error {
+	doc := logging.NewDoc(nil)
+	for i := range s.sources {
+		src := &s.sources[i]
+		for n, rec := range src.Loose {
+			if n%256 == 0 && s.ctx.Err() != nil {
+				return s.ctx.Err()
+			}
+			if !hasIndex(s.q.Indices, rec.Index) || !src.Rules.Shows(rec) {
+				continue
+			}
+			doc.Reset(rec)
+			if !s.root.match(doc) {
+				continue
+			}
+			s.counted++
+			if s.aggs != nil {
+				if err := s.aggs.Add(doc); err != nil {
+					return err
+				}
+			}
+			if s.top.k > 0 {
+				s.top.addDoc(doc)
+			}
+		}
+	}
+	return nil
+}
+
+// look looks at one block.
+func (s *search) look(c *candidate) error {
+	if err := s.ctx.Err(); err != nil {
+		return err
+	}
+	e := &s.eval
+	e.open(c)
+	if len(e.plans) < s.nodes {
+		e.plans = append(e.plans, make([]plan, s.nodes-len(e.plans))...)
+	}
+	v, err := e.plan(s.root)
+	if err != nil || v == no {
+		return err
+	}
+	hits := s.top.k > 0 && !s.top.beyond(c.info.TimeMin, c.info.TimeMax)
+	if v == yes && len(c.gaps) == 0 && !hits && s.aggs == nil {
+		s.counted += int64(c.info.Rows)
+		return nil
+	}
+	in, err := e.visible()
+	if err != nil {
+		return err
+	}
+	if s.aggs == nil && !s.counting() {
+		if in, err = s.near(e, in); err != nil {
+			return err
+		}
+	}
+	sel, err := e.run(s.root, in)
+	if err != nil {
+		return fmt.Errorf("search %s: %w", c.info.Index, err)
+	}
+	s.counted += int64(len(sel))
+	if hits && len(sel) > 0 {
+		if err := s.hits(e, c, sel); err != nil {
+			return err
+		}
+	}
+	if s.aggs != nil && len(sel) > 0 {
+		return s.aggregate(e, sel)
+	}
+	return nil
+}
+
+// near leaves out rows that cannot be among the hits by their time.
+func (s *search) near(e *eval, in []uint32) ([]uint32, error) {
+	low, high := s.top.span()
+	if low <= e.info.TimeMin && high >= e.info.TimeMax {
+		return in, nil
+	}
+	at, err := e.block.Times()
+	if err != nil {
+		return nil, err
+	}
+	if e.info.Sorted {
+		return between(in, at, low, high), nil
+	}
+	return e.byTime(&leaf{times: times{ok: true, low: low, high: high}}, in, at, true)
+}
+
+// result gives the answer. check is a collector of the query that saw nothing.
+func (s *search) result(check *logging.Collector) (*logging.Result, error) {
+	r, err := check.Result()
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case s.q.TotalMax == 0:
+		r.Total = s.counted
+	case s.q.TotalMax > 0 && s.counted > int64(s.q.TotalMax):
+		r.Total, r.TotalAtLeast = int64(s.q.TotalMax), true
+	case s.q.TotalMax > 0:
+		r.Total = s.counted
+	}
+	if s.aggs != nil {
+		if r.Aggs, err = s.aggs.Result(); err != nil {
+			return nil, err
+		}
+	}
+	r.Hits, err = s.winners()
+	return r, err
+}
+
+// findID looks a text up in the ids of a part, once a leaf.
+func (s *search) findID(l *leaf, part int, text string) (*foundID, error) {
+	key := foundKey{part, text}
+	if f := l.found[key]; f != nil {
+		return f, nil
+	}
+	f := &foundID{}
+	var err error
+	f.blocks, f.known, err = s.parts[part].FindID(text)
+	l.found[key] = f
+	return f, err
+}
