@@ -1,146 +1,208 @@
 package shape
 
-import "bytes"
-
-// Scanner takes documents apart, quickly where it has seen their like: it keeps
-// a tree of what it saw between values, and follows it. The zero value is ready.
-// Not safe for concurrent use.
-type Scanner struct {
-	root   node
-	nodes  int
-	bytes  int
-	shapes map[string]*Shape
-	spans  []Span
-}
-
-// node is a place in documents behind a value (or at the beginning).
-type node struct {
-	next []*edge // the likeliest first
-}
-
-// edge is what may stand there: a literal, and behind it a value of a type or
-// the end of the document.
-type edge struct {
-	lit  []byte
-	typ  Type   // 0: the document ends
-	done *Shape // where it ends
-	node
-}
-
-// Bounds of what a scanner remembers; beyond them it starts anew.
-const (
-	nodesMax  = 1 << 15
-	bytesMax  = 8 << 20
-	shapesMax = 4096
-	edgesMax  = 64 // of one node: keys that never come again are not learnt
+import (
+	"bytes"
+	"math"
 )
 
-// Scan takes a document apart. The spans are valid until the next call; escaped
-// tells that at least one string has escapes in it. ok is false where src is not one
-// valid JSON object, and where it has no shape: a key stands twice in one object
-// or is empty, a string holds half of a surrogate pair, or it is beyond the
-// bounds. Two calls give the same *Shape for the same shape as long as the scanner
-// remembers it; see Shape.Skeleton for what is equal.
+// Span is a token of a document: doc[From:To]. Those of strings are without the
+// quotes.
+type Span struct{ From, To uint32 }
+
+// Scanner finds the shapes of documents. The zero Scanner has a Cache of its
+// own. Not safe for concurrent use.
+type Scanner struct {
+	cache *Cache
+	known trie
+
+	// Of the document in hand.
+	src      []byte
+	spans    []Span
+	escaped  bool
+	types    []Type
+	skeleton []byte
+	scratch  []byte
+}
+
+// NewScanner makes a scanner that shares shapes with others.
+func NewScanner(c *Cache) *Scanner { return &Scanner{cache: c} }
+
+// Scan finds the shape of a document and the token of each of its holes. escaped
+// tells that some string holds a backslash: use Unescape for those that do. ok
+// is false where src is not one JSON object in valid UTF-8 (blanks around it are
+// allowed), or irregular. The spans are valid until the next call; nothing of
+// src is kept.
 func (sc *Scanner) Scan(src []byte) (s *Shape, spans []Span, escaped, ok bool) {
-	if uint64(len(src)) > 1<<31 {
+	if uint64(len(src)) > math.MaxUint32 {
 		return nil, nil, false, false
 	}
-	if s, escaped, ok = sc.follow(src); ok {
-		return s, sc.spans, escaped, true
+	if s := sc.walk(src); s != nil {
+		return s, sc.spans, sc.escaped, true
 	}
-	p := parser{src: src, spans: sc.spans[:0]}
-	if s, ok = p.parse(); !ok {
+	sc.spans, sc.types, sc.skeleton = sc.spans[:0], sc.types[:0], sc.skeleton[:0]
+	sc.src, sc.escaped = src, false
+	ok = sc.document()
+	sc.src = nil
+	if !ok {
 		return nil, nil, false, false
 	}
-	sc.spans = p.spans
-	return sc.learn(s, p.lits), sc.spans, p.escaped, true
+	if sc.cache == nil {
+		sc.cache = new(Cache)
+	}
+	s, known := sc.cache.get(sc.skeleton)
+	if s == nil {
+		return nil, nil, false, false
+	}
+	// What came once may never come again; the walk learns what comes twice.
+	if known {
+		sc.known.learn(src, s, sc.spans)
+	}
+	return s, sc.spans, sc.escaped, true
 }
 
-// follow goes along what is known.
-func (sc *Scanner) follow(src []byte) (s *Shape, escaped, ok bool) {
-	sc.spans = sc.spans[:0]
-	at, i := &sc.root, 0
-walk:
+// document reads src token by token and writes its skeleton.
+func (sc *Scanner) document() bool {
+	i := sc.blank(0)
+	if i == len(sc.src) || sc.src[i] != '{' {
+		return false
+	}
+	i = sc.object(i, 1)
+	return i > 0 && sc.blank(i) == len(sc.src)
+}
+
+// The readers below give the place behind what they read; -1 where it is not
+// valid or too much.
+
+func (sc *Scanner) object(i, depth int) int {
+	sc.skeleton = append(sc.skeleton, '{')
+	if i = sc.blank(i + 1); sc.at(i) == '}' {
+		sc.skeleton = append(sc.skeleton, '}')
+		return i + 1
+	}
 	for {
-		for k, e := range at.next {
-			if len(src)-i < len(e.lit) || string(src[i:i+len(e.lit)]) != string(e.lit) {
-				continue
-			}
-			from := i + len(e.lit)
-			to := from
-			switch e.typ {
-			case String:
-				end, esc, ok := scanString(src, from)
-				if !ok {
-					return nil, false, false
-				}
-				escaped = escaped || esc
-				to = end
-			case Number:
-				if to = scanNumber(src, from); to == from {
-					continue
-				}
-			case Bool:
-				switch {
-				case bytes.HasPrefix(src[from:], []byte("true")):
-					to += 4
-				case bytes.HasPrefix(src[from:], []byte("false")):
-					to += 5
-				default:
-					continue
-				}
-			default:
-				if from != len(src) {
-					continue
-				}
-				return e.done, escaped, true
-			}
-			if k > 0 { // a step forward: what comes often is found first
-				at.next[k], at.next[k-1] = at.next[k-1], at.next[k]
-			}
-			sc.spans = append(sc.spans, Span{uint32(from), uint32(to)})
-			at, i = &e.node, to
-			continue walk
+		if sc.at(i) != '"' {
+			return -1
 		}
-		return nil, false, false
+		end, escaped := stringEnd(sc.src, i+1)
+		if end < 0 || len(sc.skeleton) > SkeletonBytesMax {
+			return -1
+		}
+		if escaped {
+			sc.scratch = Unescape(sc.scratch[:0], sc.src[i+1:end])
+			sc.skeleton = AppendQuoted(sc.skeleton, sc.scratch)
+		} else {
+			sc.skeleton = append(sc.skeleton, sc.src[i:end+1]...)
+		}
+		if i = sc.blank(end + 1); sc.at(i) != ':' {
+			return -1
+		}
+		sc.skeleton = append(sc.skeleton, ':')
+		if i = sc.value(sc.blank(i+1), depth); i < 0 {
+			return -1
+		}
+		i = sc.blank(i)
+		switch sc.at(i) {
+		case ',':
+			sc.skeleton = append(sc.skeleton, ',')
+			i = sc.blank(i + 1)
+		case '}':
+			sc.skeleton = append(sc.skeleton, '}')
+			return i + 1
+		default:
+			return -1
+		}
 	}
 }
 
-// learn adds a document to the tree and gives the shape as it is known.
-func (sc *Scanner) learn(s *Shape, lits [][]byte) *Shape {
-	if sc.shapes == nil || len(sc.shapes) >= shapesMax || sc.nodes >= nodesMax || sc.bytes >= bytesMax {
-		sc.shapes, sc.root, sc.nodes, sc.bytes = map[string]*Shape{}, node{}, 0, 0
+func (sc *Scanner) array(i, depth int) int {
+	sc.skeleton = append(sc.skeleton, '[')
+	if i = sc.blank(i + 1); sc.at(i) == ']' {
+		sc.skeleton = append(sc.skeleton, ']')
+		return i + 1
 	}
-	if known := sc.shapes[string(s.skeleton)]; known != nil {
-		s = known
-	} else {
-		sc.shapes[string(s.skeleton)] = s
-		sc.bytes += 2*len(s.skeleton) + 48*len(s.holes)
+	for {
+		if i = sc.value(i, depth); i < 0 || len(sc.skeleton) > SkeletonBytesMax {
+			return -1
+		}
+		i = sc.blank(i)
+		switch sc.at(i) {
+		case ',':
+			sc.skeleton = append(sc.skeleton, ',')
+			i = sc.blank(i + 1)
+		case ']':
+			sc.skeleton = append(sc.skeleton, ']')
+			return i + 1
+		default:
+			return -1
+		}
 	}
-	at := &sc.root
-next:
-	for i, lit := range lits {
-		typ := Type(0)
-		if i < len(s.holes) {
-			typ = s.holes[i].Type
+}
+
+func (sc *Scanner) value(i, depth int) int {
+	c := sc.at(i)
+	switch c {
+	case '{', '[':
+		if depth == DepthMax {
+			return -1
 		}
-		for _, e := range at.next {
-			if e.typ == typ && string(e.lit) == string(lit) {
-				at = &e.node
-				continue next
-			}
+		if c == '{' {
+			return sc.object(i, depth+1)
 		}
-		if len(at.next) == edgesMax {
-			return s
+		return sc.array(i, depth+1)
+	case 'n':
+		if !bytes.HasPrefix(sc.src[i:], []byte("null")) {
+			return -1
 		}
-		e := &edge{lit: bytes.Clone(lit), typ: typ}
-		if typ == 0 {
-			e.done = s
+		sc.skeleton = append(sc.skeleton, "null"...)
+		return i + len("null")
+	case '"':
+		end, escaped := stringEnd(sc.src, i+1)
+		if end < 0 {
+			return -1
 		}
-		at.next = append(at.next, e)
-		at = &e.node
-		sc.nodes++
-		sc.bytes += len(lit) + 80
+		sc.escaped = sc.escaped || escaped
+		return sc.hole(String, i+1, end, end+1)
+	case 't', 'f':
+		end := boolEnd(sc.src, i)
+		return sc.hole(Bool, i, end, end)
 	}
-	return s
+	end := numberEnd(sc.src, i)
+	return sc.hole(Number, i, end, end)
+}
+
+// hole notes a token, and gives next; end is -1 where there is none.
+func (sc *Scanner) hole(t Type, from, end, next int) int {
+	if end < 0 || len(sc.spans) == HolesMax {
+		return -1
+	}
+	sc.spans = append(sc.spans, Span{uint32(from), uint32(end)})
+	sc.types = append(sc.types, t)
+	sc.skeleton = append(sc.skeleton, marks[t])
+	return next
+}
+
+func (sc *Scanner) at(i int) byte {
+	if i < len(sc.src) {
+		return sc.src[i]
+	}
+	return 0
+}
+
+// blank gives the first place from i on that is no white space.
+func (sc *Scanner) blank(i int) int {
+	for i < len(sc.src) && (sc.src[i] == ' ' || sc.src[i] == '\t' || sc.src[i] == '\n' || sc.src[i] == '\r') {
+		i++
+	}
+	return i
+}
+
+// boolEnd gives the end of the true or false at i; -1 where it is none.
+func boolEnd(src []byte, i int) int {
+	switch {
+	case i+4 <= len(src) && string(src[i:i+4]) == "true":
+		return i + 4
+	case i+5 <= len(src) && string(src[i:i+5]) == "false":
+		return i + 5
+	}
+	return -1
 }

@@ -1,204 +1,114 @@
-// Package shape takes JSON documents apart into a shape, which many documents
-// share, and values, which each has for itself.
-//
-// A shape is the skeleton of an object: its keys in their order, its nesting,
-// nulls and empty objects, with a hole for every string, number and truth value.
-// The holes of {"a":"x","b":{"c":1},"d":[true,null]} are a, b.c and d.
+// Package shape reads JSON objects as what they have in common and what tells
+// them apart: a Shape is the skeleton of a document, its keys, structure, nulls
+// and empty objects, with holes where its strings, numbers and truth values
+// stand. Logs repeat few shapes very often, so a Scanner reads a document mostly
+// by comparing it with shapes it knows; that it matches proves that it is valid.
 //
 //	var sc shape.Scanner
-//	s, spans, escaped, ok := sc.Scan(src)
-//	...
-//	src[spans[i].From:spans[i].To] // what fills s.Holes()[i]
-//	s.Append(dst, fill)            // the document again, without blanks
+//	s, spans, _, ok := sc.Scan([]byte(`{"level":"info","took":12,"user":{"id":7}}`))
+//	for i, h := range s.Holes() {
+//		fmt.Println(h.Path, string(doc[spans[i].From:spans[i].To])) // level info, took 12, user.id 7
+//	}
+//
+// Two documents of one shape with equal tokens in its holes are JSON-equal, keys
+// in the same order. What cannot be told that way is irregular and has no shape:
+// an object with a key twice, an empty key at the top, containers nested deeper
+// than DepthMax, half of a surrogate pair, and what is larger than the bounds.
 package shape
 
-import (
-	"errors"
-	"fmt"
-	"unicode/utf8"
+import "github.com/cespare/xxhash/v2"
+
+// Bounds of a shape. Documents beyond them are irregular.
+const (
+	DepthMax         = 64        // of containers in each other, the document being the first
+	HolesMax         = 2048      // of a shape
+	SkeletonBytesMax = 128 << 10 // of a skeleton
+	pathBytesMax     = 1 << 20   // of the paths of a shape together
 )
 
-// Type is what fills a hole.
+// Type is the type of the value in a hole.
 type Type uint8
 
 // The types.
 const (
-	_ Type = iota
-	String
+	String Type = iota
 	Number
 	Bool
+	typesNum
 )
 
-// Hole is the place of a value. Its path joins the keys above it with dots, as
-// searches name fields; elements of an array share the path of the array.
+// marks stand for holes in a skeleton, where no JSON value begins with them.
+var marks = [typesNum]byte{'$', '#', '?'}
+
+// String names the type.
+func (t Type) String() string {
+	switch t {
+	case String:
+		return "string"
+	case Number:
+		return "number"
+	case Bool:
+		return "bool"
+	}
+	return "unknown"
+}
+
+// Hole is a place for a value. Path is its dotted name, as package logging names
+// fields: the elements of an array have the path of the array. Nth counts the
+// holes of that path before this one.
 type Hole struct {
 	Path string
 	Type Type
-	Nth  int // of the holes with this path, in the document's order, from 0
+	Nth  int
 }
 
-// Bounds of shapes. A document beyond them has none.
-const (
-	HolesMax    = 2048
-	DepthMax    = 60
-	SkeletonMax = 1 << 20 // bytes
-)
-
-// Shape is the skeleton of a document. It is immutable and may be shared.
+// Shape is a skeleton and its holes. Immutable, safe for concurrent use.
 type Shape struct {
-	skeleton []byte
+	skeleton string
 	holes    []Hole
-	cuts     []int // where each hole's mark stands in the skeleton
+	marks    []uint32 // where the holes stand in skeleton
+	hash     uint64
 }
 
-// Marks of holes in a skeleton. None of these bytes occurs in JSON without being escaped.
-const (
-	markString = 0x01
-	markNumber = 0x02
-	markBool   = 0x03
-)
-
-// Holes gives the holes in the document's order. The caller must not change it.
+// Holes gives the holes in the order of the document. The caller must not
+// change the slice.
 func (s *Shape) Holes() []Hole { return s.holes }
 
-// Skeleton gives the bytes that identify the shape: the document without blanks,
-// with 01 for a string, 02 for a number and 03 for a truth value. Two shapes are
-// equal where their skeletons are. The caller must not change it.
-func (s *Shape) Skeleton() []byte { return s.skeleton }
+// Skeleton gives what the shape is on disk, which Parse reads back: the
+// document in compact form with $, # and ? for its strings, numbers and truth
+// values. Shapes are equal if their skeletons are.
+func (s *Shape) Skeleton() []byte { return []byte(s.skeleton) }
 
-// Append writes a document of the shape: fill is called for each hole in order
-// and appends the JSON of its value, strings with their quotes.
-func (s *Shape) Append(dst []byte, fill func(dst []byte, hole int) []byte) []byte {
-	from := 0
-	for i, at := range s.cuts {
-		dst = append(dst, s.skeleton[from:at]...)
-		dst = fill(dst, i)
+// Hash gives a hash of the skeleton, the same in every process.
+func (s *Shape) Hash() uint64 { return s.hash }
+
+// Equal reports whether two shapes have one skeleton. Those of one Cache are
+// mostly the same pointer, but for those it had forgotten in between.
+func (s *Shape) Equal(o *Shape) bool {
+	return s == o || s != nil && o != nil && s.hash == o.hash && s.skeleton == o.skeleton
+}
+
+// Append appends a document of the shape to dst, compact. It calls value for
+// every hole in turn, to append its token as JSON: a string in quotes and
+// escaped (see AppendQuoted), a number as it was written, true or false.
+func (s *Shape) Append(dst []byte, value func(dst []byte, hole int) []byte) []byte {
+	from := uint32(0)
+	for i, at := range s.marks {
+		dst = value(append(dst, s.skeleton[from:at]...), i)
 		from = at + 1
 	}
 	return append(dst, s.skeleton[from:]...)
 }
 
-var errSkeleton = errors.New("shape: skeleton is damaged")
-
-// Parse reads what Skeleton gave. What it cannot read is an error.
-func Parse(skeleton []byte) (*Shape, error) {
-	if len(skeleton) > SkeletonMax {
-		return nil, fmt.Errorf("shape: skeleton of %d bytes: want at most %d", len(skeleton), SkeletonMax)
+// size is about the memory the shape takes.
+func (s *Shape) size() int {
+	n := 96 + len(s.skeleton) + 44*len(s.holes)
+	for i := range s.holes {
+		n += len(s.holes[i].Path)
 	}
-	p := parser{src: skeleton, marks: true}
-	s, ok := p.parse()
-	if !ok || string(s.skeleton) != string(skeleton) {
-		return nil, errSkeleton
-	}
-	return s, nil
+	return n
 }
 
-// Span is where a value stands in its document: a string without its quotes.
-type Span struct{ From, To uint32 }
-
-// Unescape appends the text of a JSON string, given without its quotes and known
-// to be valid.
-func Unescape(dst, raw []byte) []byte {
-	for i := 0; i < len(raw); {
-		c := raw[i]
-		if c != '\\' {
-			dst = append(dst, c)
-			i++
-			continue
-		}
-		switch raw[i+1] {
-		case 'b':
-			dst = append(dst, '\b')
-		case 'f':
-			dst = append(dst, '\f')
-		case 'n':
-			dst = append(dst, '\n')
-		case 'r':
-			dst = append(dst, '\r')
-		case 't':
-			dst = append(dst, '\t')
-		case 'u':
-			r, n, _ := unescapeRune(raw[i:])
-			dst = utf8.AppendRune(dst, r)
-			i += n
-			continue
-		default: // " \ /
-			dst = append(dst, raw[i+1])
-		}
-		i += 2
-	}
-	return dst
-}
-
-// unescapeRune reads \uXXXX, or two of them that make a pair; n is 0 where it is
-// none, and lone tells of half a pair, which reads as U+FFFD.
-func unescapeRune(b []byte) (r rune, n int, lone bool) {
-	hi, ok := hex4(b)
-	if !ok {
-		return 0, 0, false
-	}
-	if hi < 0xd800 || hi > 0xdfff {
-		return hi, 6, false
-	}
-	if hi < 0xdc00 {
-		if lo, ok := hex4(b[6:]); ok && lo >= 0xdc00 && lo <= 0xdfff {
-			return (hi-0xd800)<<10 + (lo - 0xdc00) + 0x10000, 12, false
-		}
-	}
-	return utf8.RuneError, 6, true
-}
-
-func hex4(b []byte) (rune, bool) {
-	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
-		return 0, false
-	}
-	var r rune
-	for _, c := range b[2:6] {
-		switch {
-		case '0' <= c && c <= '9':
-			c -= '0'
-		case 'a' <= c && c <= 'f':
-			c -= 'a' - 10
-		case 'A' <= c && c <= 'F':
-			c -= 'A' - 10
-		default:
-			return 0, false
-		}
-		r = r<<4 | rune(c)
-	}
-	return r, true
-}
-
-const hexDigits = "0123456789abcdef"
-
-// AppendQuoted appends a text as a JSON string, with its quotes. It escapes only
-// what must be: text has to be valid UTF-8.
-func AppendQuoted[T ~string | ~[]byte](dst []byte, text T) []byte {
-	dst = append(dst, '"')
-	from := 0
-	for i := 0; i < len(text); i++ {
-		c := text[i]
-		if c >= ' ' && c != '"' && c != '\\' {
-			continue
-		}
-		dst = append(dst, text[from:i]...)
-		from = i + 1
-		switch c {
-		case '"', '\\':
-			dst = append(dst, '\\', c)
-		case '\n':
-			dst = append(dst, '\\', 'n')
-		case '\r':
-			dst = append(dst, '\\', 'r')
-		case '\t':
-			dst = append(dst, '\\', 't')
-		case '\b':
-			dst = append(dst, '\\', 'b')
-		case '\f':
-			dst = append(dst, '\\', 'f')
-		default:
-			dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
-		}
-	}
-	return append(append(dst, text[from:]...), '"')
+func newShape(skeleton string, holes []Hole, at []uint32) *Shape {
+	return &Shape{skeleton: skeleton, holes: holes, marks: at, hash: xxhash.Sum64String(skeleton)}
 }
