@@ -109,3 +109,17 @@ func Padded(b []byte, n int, buf []byte) []byte {
 	clear(buf[copy(buf, b[:n]):])
 	return buf
 }
+
+// Get returns value i of in, of which the same is wanted as by Unpack.
+func Get(in []byte, i int, width uint) uint64 {
+	if width == 0 {
+		return 0
+	}
+	bit := uint(i) * width
+	p := in[bit>>3:]
+	v := binary.LittleEndian.Uint64(p) >> (bit & 7)
+	if width > 56 {
+		v |= uint64(p[8]) << (64 - bit&7)
+	}
+	return v & (^uint64(0) >> ((64 - width) & 63))
+}

@@ -24,6 +24,9 @@ func TestPack(t *testing.T) {
 			got := make([]uint64, n)
 			Unpack(got, Padded(b, len(b), make([]byte, len(b)+Slack)), width, 7, 3)
 			for i, v := range vals {
+				if one := Get(append(b, make([]byte, Slack)...), i, width); one != v {
+					t.Fatalf("width %d, value %d of %d alone: %d, want %d", width, i, n, one, v)
+				}
 				if got[i] != 7+3*v {
 					t.Fatalf("width %d, value %d of %d: %d, want %d", width, i, n, got[i], 7+3*v)
 				}
