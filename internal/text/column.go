@@ -11,6 +11,7 @@ import (
 // is first asked for. Safe for concurrent use.
 type Column struct {
 	n     int
+	depth int    // of fields in fields
 	size  uint64 // bytes of all rows
 	meta  []byte
 	tmpls []tmpl
@@ -85,7 +86,7 @@ func decode(b []byte, n, depth int) (*Column, error) {
 	if v := r.uvarint(); r.err == nil && (v != uint64(n) || n > RowsMax) {
 		r.fail(fmt.Sprintf("it has %d rows instead of %d", v, n))
 	}
-	c := &Column{n: n}
+	c := &Column{n: n, depth: depth}
 	if n == 0 || r.err != nil {
 		return c, r.err
 	}
@@ -107,14 +108,14 @@ func decode(b []byte, n, depth int) (*Column, error) {
 	if c.meta, err = meta.open(); err != nil {
 		return nil, err
 	}
-	if err := c.describe(int(count), depth); err != nil {
+	if err := c.describe(int(count)); err != nil {
 		return nil, err
 	}
 	return c, nil
 }
 
 // describe reads the templates and what their capsules are.
-func (c *Column) describe(count, depth int) error {
+func (c *Column) describe(count int) error {
 	r := &reader{b: c.meta}
 	if count > len(c.meta) {
 		r.fail("more templates than bytes")
@@ -151,8 +152,8 @@ func (c *Column) describe(count, depth int) error {
 			if need > len(c.bits)-bitsAt || p.length > c.textRegion.length-textAt {
 				r.fail("values of a variable are beyond the end")
 			}
-			if p.kind == kindField && depth > 0 {
-				r.fail("a field in a field")
+			if p.kind == kindField && c.depth >= depthMax {
+				r.fail("fields in fields in fields")
 			}
 			if r.err != nil {
 				return r.err
@@ -483,7 +484,7 @@ func (c *Column) unpack(p *capsule) (*body, error) {
 	case kindDecimal, kindDigits:
 		return p.unpackInts()
 	case kindField:
-		f, err := decode(p.bits, p.rows, 1)
+		f, err := decode(p.bits, p.rows, c.depth+1)
 		if err == nil && f.size > c.size {
 			err = fmt.Errorf("%w: a field is larger than its column", ErrCorrupt)
 		}

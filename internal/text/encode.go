@@ -35,6 +35,7 @@ type found struct {
 	hash     uint64
 	from, to uint32 // its text in Encoder.texts
 	rows     uint32
+	cluster  uint32 // 1 + cluster, 0 for none
 }
 
 // final is a template as it is stored. parts are its variables and fields.
@@ -42,37 +43,39 @@ type final struct {
 	text  []byte
 	parts int
 	rows  []uint32
+	group bool // of a cluster; otherwise all rows are of one found template
 }
 
 // Encoder makes columns. Its zero value is ready; it keeps its buffers, so that
 // one that is used again does not allocate. Not for concurrent use.
 type Encoder struct {
-	zw   *zstd.Encoder
-	seed maphash.Seed
-	sub  *Encoder // for fields; nil until needed
+	zw    *zstd.Encoder
+	seed  maphash.Seed
+	sub   *Encoder // for fields; nil until needed
+	depth int      // of fields in fields
 
 	// The first pass.
 	key    []byte
 	texts  []byte
 	found  []found
 	table  []uint32 // 1 + index of found, by hash
-	ids    []uint32 // found template of each row, rawID for those that have none
+	found0 []uint32 // found template of each row, rawID for those that have none
 	spans  []span   // variables of all rows
 	first  []uint32 // where those of each row begin
 	counts []uint32
 
 	// The second.
-	finals []final
-	order  []uint32 // rows by template
-	raws   []uint32
+	ids      []uint32 // template of each row, len(finals) for raw ones
+	finals   []final
+	clusters clusters
+	order    []uint32 // rows by template
+	raws     []uint32
 
 	// What is written.
 	meta, bits, text, raw, packed, scratch []byte
 	vals                                   []span
 	ints, deltas                           []uint64
 	distinct                               distinct
-	fieldOff                               []uint32
-	fieldData                              []byte
 }
 
 const rawID = ^uint32(0)
@@ -86,11 +89,11 @@ func (e *Encoder) Encode(dst []byte, off []uint32, data []byte) []byte {
 		panic("text: a column of more than RowsMax rows")
 	}
 	e.split(off, data, n)
-	e.choose(off, data, n)
+	e.choose(n)
 
 	e.meta, e.bits, e.text, e.raw = e.meta[:0], e.bits[:0], e.text[:0], e.raw[:0]
 	for i := range e.finals {
-		e.template(&e.finals[i], data)
+		e.template(&e.finals[i], off, data)
 	}
 	for _, row := range e.raws {
 		e.raw = binary.AppendUvarint(e.raw, uint64(off[row+1]-off[row]))
@@ -122,7 +125,7 @@ func (e *Encoder) split(off []uint32, data []byte, n int) {
 	}
 	clear(e.table)
 	e.texts, e.found, e.spans = e.texts[:0], e.found[:0], e.spans[:0]
-	e.ids, e.first = e.ids[:0], e.first[:0]
+	e.found0, e.first = e.found0[:0], e.first[:0]
 	for i := range n {
 		e.first = append(e.first, uint32(len(e.spans)))
 		id := rawID
@@ -131,7 +134,7 @@ func (e *Encoder) split(off []uint32, data []byte, n int) {
 		} else {
 			e.spans = e.spans[:e.first[i]]
 		}
-		e.ids = append(e.ids, id)
+		e.found0 = append(e.found0, id)
 	}
 }
 
@@ -202,7 +205,7 @@ func (e *Encoder) lookup() uint32 {
 	id := uint32(len(e.found))
 	from := uint32(len(e.texts))
 	e.texts = append(e.texts, e.key...)
-	e.found = append(e.found, found{h, from, uint32(len(e.texts)), 1})
+	e.found = append(e.found, found{h, from, uint32(len(e.texts)), 1, 0})
 	e.table[at] = id + 1
 	if 2*len(e.found) > len(e.table) {
 		e.grow()
@@ -224,36 +227,64 @@ func (e *Encoder) grow() {
 
 // choose decides which templates are stored and which rows are raw. Afterwards
 // ids are those of the stored templates, len(finals) for raw rows.
-func (e *Encoder) choose(off []uint32, data []byte, n int) {
-	// Rows by found template.
-	e.counts = slices.Grow(e.counts[:0], len(e.found)+1)[:len(e.found)]
-	at := uint32(0)
+func (e *Encoder) choose(n int) {
+	e.cluster()
+	// Finals by number: first clusters, then found templates; 0 rows for those that
+	// are not stored.
+	c := &e.clusters
+	e.counts = slices.Grow(e.counts[:0], len(c.list)+len(e.found))[:len(c.list)+len(e.found)]
+	clear(e.counts)
 	for id := range e.found {
-		e.counts[id] = at
-		at += e.found[id].rows
-	}
-	e.order = slices.Grow(e.order[:0], n)[:at]
-	for row, id := range e.ids {
-		if id != rawID {
-			e.order[e.counts[id]] = uint32(row)
-			e.counts[id]++
+		if t := &e.found[id]; t.cluster != 0 {
+			e.counts[t.cluster-1] += t.rows
+		} else if t.rows >= templateRows {
+			e.counts[len(c.list)+id] = t.rows
 		}
 	}
 	e.finals = e.finals[:0]
-	at = 0
-	for id := range e.found {
-		t := &e.found[id]
-		rows := e.order[at : at+t.rows]
-		at += t.rows
-		if t.rows >= templateRows {
-			text := e.texts[t.from:t.to]
-			e.finals = append(e.finals, final{text: text, parts: bytes.Count(text, []byte{markVar}), rows: rows})
+	e.order = slices.Grow(e.order[:0], n)[:n]
+	at := uint32(0)
+	for k, rows := range e.counts {
+		if rows == 0 {
+			e.counts[k] = rawID
+			continue
+		}
+		f := final{rows: e.order[at : at : at+rows]}
+		at += rows
+		if k < len(c.list) {
+			f.group = true
+			f.text, f.parts = e.merge(k)
+		} else {
+			t := &e.found[k-len(c.list)]
+			f.text = e.texts[t.from:t.to]
+			f.parts = bytes.Count(f.text, []byte{markVar})
+		}
+		e.counts[k] = uint32(len(e.finals))
+		e.finals = append(e.finals, f)
+	}
+	c.parts = c.parts[:0]
+	c.partsAt = slices.Grow(c.partsAt[:0], len(e.found))[:len(e.found)]
+	clear(c.partsAt)
+	e.raws = e.raws[:0]
+	for row, id := range e.found0 {
+		k := rawID
+		if id != rawID {
+			if t := &e.found[id]; t.cluster != 0 {
+				k = e.counts[t.cluster-1]
+			} else {
+				k = e.counts[uint32(len(c.list))+id]
+			}
+		}
+		if k == rawID {
+			e.raws = append(e.raws, uint32(row))
+		} else {
+			e.finals[k].rows = append(e.finals[k].rows, uint32(row))
 		}
 	}
-	// Frequent templates first, so that their ids are small; the rest in the
-	// order of their first rows.
+	// Frequent templates first, so that their ids are small.
 	slices.SortStableFunc(e.finals, func(a, b final) int { return len(b.rows) - len(a.rows) })
-	for row := range e.ids {
+	e.ids = slices.Grow(e.ids[:0], n)[:n]
+	for _, row := range e.raws {
 		e.ids[row] = uint32(len(e.finals))
 	}
 	for id := range e.finals {
@@ -261,25 +292,39 @@ func (e *Encoder) choose(off []uint32, data []byte, n int) {
 			e.ids[row] = uint32(id)
 		}
 	}
-	e.raws = e.raws[:0]
-	for row, id := range e.ids {
-		if id == uint32(len(e.finals)) {
-			e.raws = append(e.raws, uint32(row))
-		}
-	}
 }
 
 // template writes a template and its columns.
-func (e *Encoder) template(t *final, data []byte) {
+func (e *Encoder) template(t *final, off []uint32, data []byte) {
 	e.meta = binary.AppendUvarint(e.meta, uint64(len(t.text)))
 	e.meta = append(e.meta, t.text...)
 	e.meta = binary.AppendUvarint(e.meta, uint64(len(t.rows)))
-	for p := range t.parts {
-		e.vals = e.vals[:0]
-		for _, row := range t.rows {
-			e.vals = append(e.vals, e.spans[e.first[row]+uint32(p)])
+	if !t.group {
+		for p := range t.parts {
+			e.vals = e.vals[:0]
+			for _, row := range t.rows {
+				e.vals = append(e.vals, e.spans[e.first[row]+uint32(p)])
+			}
+			e.capsule(data)
 		}
-		e.capsule(data)
+		return
+	}
+	e.gather(t, off)
+	p := 0
+	for i := range t.text {
+		if t.text[i] < markField {
+			continue
+		}
+		e.vals = e.vals[:0]
+		for k := range t.rows {
+			e.vals = append(e.vals, e.clusters.values[k*t.parts+p])
+		}
+		if t.text[i] == markField {
+			e.field(data)
+		} else {
+			e.capsule(data)
+		}
+		p++
 	}
 }
 

@@ -28,12 +28,16 @@ var zstdReader = sync.OnceValue(func() *zstd.Decoder {
 	return d
 })
 
-func newZstdWriter() *zstd.Encoder {
+func (e *Encoder) writer() *zstd.Encoder {
+	if e.zw != nil {
+		return e.zw
+	}
 	w, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
 		zstd.WithEncoderCRC(false), zstd.WithSingleSegment(true), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		panic(err) // the options are constants
 	}
+	e.zw = w
 	return w
 }
 
@@ -41,10 +45,7 @@ func newZstdWriter() *zstd.Encoder {
 // the compressed length; the bytes.
 func (e *Encoder) appendRegion(dst, b []byte) []byte {
 	if len(b) >= regionPlainMax && len(b) <= regionZstdMax {
-		if e.zw == nil {
-			e.zw = newZstdWriter()
-		}
-		e.packed = e.zw.EncodeAll(b, e.packed[:0])
+		e.packed = e.writer().EncodeAll(b, e.packed[:0])
 		if len(e.packed)+2 < len(b) {
 			dst = binary.AppendUvarint(dst, uint64(len(b))<<1|1)
 			dst = binary.AppendUvarint(dst, uint64(len(e.packed)))
