@@ -39,6 +39,11 @@ func (p *gridPlan) id(place int64) (uint32, error) {
 	if p.last.ok && p.last.place == place {
 		return p.last.id, nil
 	}
+	// Places come in order, mostly, and so did they when they got their ids.
+	if next := int(p.last.id) + 1; p.last.ok && next < len(p.places) && p.places[next] == place {
+		p.last.place, p.last.id = place, uint32(next)
+		return uint32(next), nil
+	}
 	id, ok := p.ids[place]
 	if !ok {
 		id = uint32(len(p.places))

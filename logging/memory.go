@@ -50,7 +50,8 @@ func (b *aggBounds) hold(bytes int, what, field string) error {
 // Estimates of what things take in memory, with what the allocator and maps add.
 const (
 	groupBytes   = 64
-	keyBytes     = 160 // and its string
+	keyBytes     = 160 // of what is no string
+	stringBytes  = 48  // and the string itself
 	momentsBytes = 96
 	sketchBytes  = 128 // without what it keeps
 	hitBytes     = 512 // without the strings of its record

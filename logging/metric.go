@@ -398,13 +398,13 @@ func (c *cardinality) hold(before int) error {
 
 func (c *cardinality) addRows(r *run, sel []uint32) (bool, error) {
 	p, before := c.plan, c.seen.bytes
-	if sel == nil && plainName(p.Field) {
+	if sel == nil && p.Missing == nil && plainName(p.Field) {
 		if rows, ok := r.rows.(DistinctHasher); ok {
 			hashes, ok, err := rows.DistinctHashes(p.Field)
 			if err != nil {
 				return false, err
 			}
-			if ok && (len(hashes) > 0 || p.Missing == nil) {
+			if ok {
 				for _, h := range hashes {
 					c.seen.add(h)
 				}

@@ -162,7 +162,7 @@ func (s *slots) at(id uint32, p *groupPlan, what, field string) (*group, error) 
 	switch {
 	case int(id) < len(s.dense):
 	case int(id) < 4*s.n+8:
-		s.grow(int(id) + 1)
+		s.grow(max(int(id)+1, min(2*len(s.dense), 4*s.n)))
 	default:
 		g = &group{}
 		if s.sparse == nil {

@@ -282,7 +282,7 @@ func (t *terms) addIDs(r *run, sel []uint32) error {
 	}
 	rows, keys = rows[:n], keys[:n]
 	if len(p.sub.plans) > 0 {
-		return c.split.split(r, rows, keys, len(p.ids.vals), func(id uint32, part []uint32) error { return t.addPart(r, id, part) })
+		return c.split.split(r, rows, keys, len(p.ids.strs), func(id uint32, part []uint32) error { return t.addPart(r, id, part) })
 	}
 	for _, id := range keys {
 		g, err := t.at(id)

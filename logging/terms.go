@@ -42,56 +42,6 @@ func sameKey(a, b Value) bool {
 	return keyOf(a) == keyOf(b)
 }
 
-// termIDs numbers the keys of a Terms, over all the buckets it is in.
-type termIDs struct {
-	strs map[string]uint32
-	rest map[termKey]uint32
-	vals []Value // by id
-}
-
-const (
-	noID    = math.MaxUint32     // the value makes no bucket
-	unasked = math.MaxUint32 - 1 // of a code whose id is not looked up yet
-)
-
-func newTermIDs() termIDs {
-	return termIDs{strs: map[string]uint32{}, rest: map[termKey]uint32{}}
-}
-
-func (t *termIDs) of(v Value, b *aggBounds, field string) (uint32, error) {
-	if v.Kind == KindString {
-		if id, ok := t.strs[v.Str]; ok {
-			return id, nil
-		}
-		return t.addString(strings.Clone(v.Str), b, field)
-	}
-	k := keyOf(v)
-	if id, ok := t.rest[k]; ok {
-		return id, nil
-	}
-	if k.kind == KindInt {
-		v = Int(k.num)
-	}
-	id := uint32(len(t.vals))
-	t.rest[k] = id
-	t.vals = append(t.vals, v)
-	return id, b.hold(keyBytes, "terms of", field)
-}
-
-func (t *termIDs) ofBytes(s []byte, b *aggBounds, field string) (uint32, error) {
-	if id, ok := t.strs[string(s)]; ok {
-		return id, nil
-	}
-	return t.addString(string(s), b, field)
-}
-
-func (t *termIDs) addString(s string, b *aggBounds, field string) (uint32, error) {
-	id := uint32(len(t.vals))
-	t.strs[s] = id
-	t.vals = append(t.vals, String(s))
-	return id, b.hold(keyBytes+len(s), "terms of", field)
-}
-
 type termsPlan struct {
 	Terms
 	bounds           *aggBounds
@@ -219,7 +169,7 @@ func (t *terms) result() (AggResult, error) {
 			return
 		}
 		docs += g.docs
-		n := term{group: g, key: p.ids.vals[id]}
+		n := term{group: g, key: p.ids.value(id)}
 		if failed = p.number(&n); failed != nil || len(kept) >= size && p.compare(n, kept[size-1]) > 0 {
 			return
 		}
