@@ -199,6 +199,9 @@ func (v Value) time() (time.Time, bool) {
 // digits after the second, with or without seconds' fraction, the zone as Z,
 // +01:00 or +0100, or without one (then UTC), a blank for the T.
 func ParseTime(s string) (time.Time, bool) {
+	if t, ok := parseRFC3339(s); ok {
+		return t, true
+	}
 	if len(s) < len("2006-01-02T15:04") || len(s) > 64 || s[4] != '-' || s[7] != '-' || (s[10] != 'T' && s[10] != 't' && s[10] != ' ') {
 		return time.Time{}, false
 	}
