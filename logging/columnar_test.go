@@ -355,7 +355,7 @@ func randomAgg(rnd *rand.Rand, depth int) Aggregation {
 // columns that are there, the answers are the same.
 func TestAddRows(t *testing.T) {
 	served := map[string]int{}
-	for seed := range uint64(4000) {
+	for seed := range uint64(1500) {
 		rnd := rand.New(rand.NewPCG(seed, 3))
 		aggs := randomAggs(rnd, 3)
 		byDoc, err := NewAggregator(aggs)
