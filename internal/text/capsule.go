@@ -19,6 +19,8 @@ const (
 	kindMask  = 0x0f
 	flagAffix = 0x10 // there are a prefix and a suffix
 	flagUpper = 0x20 // hexadecimal digits are upper case
+
+	flagPlanes = 0x40 // of a dictionary's codes, and of integers: they are in planes
 )
 
 // How integers are written.
@@ -196,36 +198,53 @@ var hexValue = func() (t [256]uint8) {
 	return t
 }()
 
-// integers writes ints in the smallest of three ways.
+// integers writes ints as they are, as differences or as indices, whichever
+// looks shortest.
 func (e *Encoder) integers() {
 	v := e.ints
 	least, most := v[0], v[0]
 	dLeast, dMost := int64(v[1]-v[0]), int64(v[1]-v[0])
+	steps := uint64(0) // all differences together
 	for i, x := range v[1:] {
 		least, most = min(least, x), max(most, x)
 		d := int64(x - v[i])
 		dLeast, dMost = min(dLeast, d), max(dMost, d)
+		steps += uint64(max(d, -d)) >> 8
 	}
 	frame := widthOf(most - least)
 	delta := widthOf(uint64(dMost) - uint64(dLeast))
-	best := min(frame, delta)
-	if best > 2 && len(v) >= 64 && e.intDict(best) {
+	if min(frame, delta) > 2 && len(v) >= 64 && e.intDict(min(frame, delta)) {
 		return
 	}
-	if delta < frame {
-		e.meta = append(e.meta, intsDelta, byte(delta))
-		e.meta = binary.AppendUvarint(e.meta, v[0])
-		e.meta = binary.AppendVarint(e.meta, dLeast)
+	// Neighbours of random numbers are a third of the range apart on average.
+	if delta < frame || delta <= frame+1 && steps/uint64(len(v)) < (most-least)>>12 {
 		e.deltas = e.deltas[:0]
 		for i, x := range v[1:] {
 			e.deltas = append(e.deltas, x-v[i])
 		}
-		e.bits = pack(e.bits, e.deltas, uint64(dLeast), delta)
-		return
+		before := len(e.bits)
+		planes := e.values(e.deltas, uint64(dLeast), delta)
+		if delta < frame || len(e.bits)-before < packedLen(len(v), frame) {
+			e.meta = append(e.meta, intsMode(intsDelta, planes), byte(delta))
+			e.meta = binary.AppendUvarint(e.meta, v[0])
+			e.meta = binary.AppendVarint(e.meta, dLeast)
+			e.appendLength(planes, before)
+			return
+		}
+		e.bits = e.bits[:before]
 	}
-	e.meta = append(e.meta, intsFrame, byte(frame))
+	before := len(e.bits)
+	planes := e.values(v, least, frame)
+	e.meta = append(e.meta, intsMode(intsFrame, planes), byte(frame))
 	e.meta = binary.AppendUvarint(e.meta, least)
-	e.bits = pack(e.bits, v, least, frame)
+	e.appendLength(planes, before)
+}
+
+func intsMode(mode byte, planes bool) byte {
+	if planes {
+		mode |= flagPlanes
+	}
+	return mode
 }
 
 // intDict writes ints as indices of the different ones if that takes fewer bits.
@@ -242,18 +261,20 @@ func (e *Encoder) intDict(width int) bool {
 	if (width-w)*len(e.ints) < 12*len(different) {
 		return false
 	}
-	e.meta = append(e.meta, intsDict)
+	e.deltas = e.deltas[:0]
+	for _, x := range e.ints {
+		e.deltas = append(e.deltas, e.distinct.intCode(x))
+	}
+	before := len(e.bits)
+	planes := e.values(e.deltas, 0, w)
+	e.meta = append(e.meta, intsMode(intsDict, planes))
 	e.meta = binary.AppendUvarint(e.meta, uint64(len(different)))
 	last := uint64(0)
 	for _, x := range different {
 		e.meta = binary.AppendUvarint(e.meta, x-last)
 		last = x
 	}
-	e.deltas = e.deltas[:0]
-	for _, x := range e.ints {
-		e.deltas = append(e.deltas, e.distinct.intCode(x))
-	}
-	e.bits = pack(e.bits, e.deltas, 0, w)
+	e.appendLength(planes, before)
 	return true
 }
 
@@ -263,10 +284,12 @@ func (e *Encoder) dict(data []byte) bool {
 	if !ok {
 		return false
 	}
-	e.meta = append(e.meta, kindDict)
+	before := len(e.bits)
+	planes := e.values(codes, 0, widthOf(uint64(len(different)-1)))
+	e.meta = append(e.meta, intsMode(kindDict, planes))
 	e.meta = binary.AppendUvarint(e.meta, uint64(len(different)))
 	e.list(different, data)
-	e.bits = pack(e.bits, codes, 0, widthOf(uint64(len(different)-1)))
+	e.appendLength(planes, before)
 	return true
 }
 

@@ -47,6 +47,7 @@ type capsule struct {
 	kind   byte
 	upper  bool
 	mode   byte // of integers
+	planes int  // length of integers or codes in planes, 0 if they are packed
 	width  int  // bits of integers or codes; digits of hexadecimal numbers
 	digits int  // of numbers with leading zeros
 	count  int  // of different ones
@@ -214,6 +215,7 @@ func (p *capsule) describe(r *reader, mark byte) {
 		}
 		p.width = widthOf(uint64(p.count - 1))
 		p.mask, p.length = r.byte(), p.stored(r)
+		p.describePlanes(r, kind)
 	case kindStrings:
 		p.count = p.rows
 		p.mask, p.length = r.byte(), p.stored(r)
@@ -234,7 +236,8 @@ func (p *capsule) stored(r *reader) int {
 }
 
 func (p *capsule) describeInts(r *reader) {
-	p.mode = r.byte()
+	mode := r.byte()
+	p.mode = mode &^ flagPlanes
 	switch p.mode {
 	case intsFrame:
 		p.width, p.least = int(r.byte()), r.uvarint()
@@ -258,10 +261,22 @@ func (p *capsule) describeInts(r *reader) {
 	if p.width > 64 {
 		r.fail("width of numbers")
 	}
+	p.describePlanes(r, mode)
+}
+
+func (p *capsule) describePlanes(r *reader, flags byte) {
+	if flags&flagPlanes != 0 {
+		if p.planes = p.stored(r); p.planes == 0 {
+			r.fail("length of planes")
+		}
+	}
 }
 
 // bitsLen is how many bytes a capsule has in bits.
 func (p *capsule) bitsLen() int {
+	if p.planes > 0 {
+		return p.planes
+	}
 	switch p.kind {
 	case kindDecimal, kindDigits:
 		if p.mode == intsDelta {
@@ -518,7 +533,9 @@ func (c *Column) unpack(p *capsule) (*body, error) {
 	}
 	if p.kind == kindDict {
 		b.ints = make([]uint64, p.rows)
-		unpack(b.ints, p.bits, 0, p.width)
+		if err := readValues(b.ints, p.bits, 0, p.width, p.planes > 0); err != nil {
+			return nil, err
+		}
 		size := uint64(0)
 		for _, v := range b.ints {
 			if v >= uint64(p.count) {
@@ -535,12 +552,13 @@ func (c *Column) unpack(p *capsule) (*body, error) {
 
 func (p *capsule) unpackInts() (*body, error) {
 	ints := make([]uint64, p.rows)
+	var err error
 	switch p.mode {
 	case intsFrame:
-		unpack(ints, p.bits, p.least, p.width)
+		err = readValues(ints, p.bits, p.least, p.width, p.planes > 0)
 	case intsDelta:
 		ints[0] = p.first
-		unpack(ints[1:], p.bits, p.least, p.width)
+		err = readValues(ints[1:], p.bits, p.least, p.width, p.planes > 0)
 		for i := 1; i < len(ints); i++ {
 			ints[i] += ints[i-1]
 		}
@@ -552,13 +570,18 @@ func (p *capsule) unpackInts() (*body, error) {
 			last += r.uvarint()
 			list[i] = last
 		}
-		unpack(ints, p.bits, 0, p.width)
+		if err = readValues(ints, p.bits, 0, p.width, p.planes > 0); err != nil {
+			break
+		}
 		for i, v := range ints {
 			if v >= uint64(p.count) {
 				return nil, fmt.Errorf("%w: code %d in a dictionary of %d", ErrCorrupt, v, p.count)
 			}
 			ints[i] = list[v]
 		}
+	}
+	if err != nil {
+		return nil, err
 	}
 	return &body{ints: ints}, nil
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"unicode/utf8"
 
+	"github.com/klauspost/compress/huff0"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -74,7 +75,9 @@ type Encoder struct {
 	// What is written.
 	meta, bits, text, raw, packed, scratch []byte
 	vals                                   []span
-	ints, deltas                           []uint64
+	ints, deltas, planeInts                []uint64
+	plane                                  []byte
+	huff                                   *huff0.Scratch
 	distinct                               distinct
 }
 

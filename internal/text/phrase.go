@@ -69,11 +69,13 @@ func (s *phraseSearch) in(text string) bool {
 		if !s.is(0, text[from:to]) {
 			continue
 		}
-		i, f, t := 1, from, to
+		i, end := 1, to
 		for ; i < len(s.tokens); i++ {
-			if f, t = NextToken(text, t); f == t || !s.is(i, text[f:t]) {
+			f, t := NextToken(text, end)
+			if f == t || !s.is(i, text[f:t]) {
 				break
 			}
+			end = t
 		}
 		if i == len(s.tokens) {
 			return true
