@@ -17,11 +17,12 @@ const (
 	levelLoose         // as before, and it is enough that the separators are alike
 	levels
 
-	fieldsMax   = 64 // of a template that is clustered
-	clustersMax = 48 // of templates with the same separators, at one level
-	clusterRows = 16 // a cluster of fewer rows is not worth it
-	frequent    = 64 // a template of as many rows stands for itself
-	depthMax    = 3  // fields in fields in fields
+	fieldsMax   = 64  // of a template that is clustered
+	clustersMax = 48  // of templates with the same separators, at one level
+	clusterRows = 16  // a cluster of fewer rows is not worth it
+	frequent    = 64  // a template of as many rows stands for itself
+	depthMax    = 3   // fields in fields in fields
+	fieldRows   = 256 // a field of fewer rows is not worth a column of its own
 
 	looseRepeats = 4 // how often a field of a loose cluster has to occur on average
 )
@@ -307,13 +308,21 @@ func (e *Encoder) gather(t *final, off []uint32) {
 	}
 }
 
-// field writes the values in vals as a column of its own.
+// field writes the values in vals: few as strings, more as a column of its own.
 func (e *Encoder) field(data []byte) {
 	c := &e.clusters
 	c.fieldOff, c.fieldBuf = append(c.fieldOff[:0], 0), c.fieldBuf[:0]
+	plain := len(e.vals) < fieldRows
 	for _, s := range e.vals {
+		plain = plain && bytes.IndexByte(data[s.from:s.to], '\n') < 0
 		c.fieldBuf = append(c.fieldBuf, data[s.from:s.to]...)
 		c.fieldOff = append(c.fieldOff, uint32(len(c.fieldBuf)))
+	}
+	if plain {
+		if !e.dict(data) {
+			e.strings(data)
+		}
+		return
 	}
 	if e.sub == nil {
 		e.sub = &Encoder{zw: e.writer(), depth: e.depth + 1}

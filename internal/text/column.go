@@ -45,6 +45,7 @@ type capsule struct {
 	at     int // of its mark in the template's text
 	rows   int
 	kind   byte
+	field  bool // it stands for a field, whose strings have any tokens
 	upper  bool
 	mode   byte // of integers
 	planes int  // length of integers or codes in planes, 0 if they are packed
@@ -186,8 +187,8 @@ func nextMark(s string, i int) int {
 // describe reads what a capsule is.
 func (p *capsule) describe(r *reader, mark byte) {
 	kind := r.byte()
-	p.kind, p.upper = kind&kindMask, kind&flagUpper != 0
-	if p.kind >= kindCount || (p.kind == kindField) != (mark == markField) {
+	p.kind, p.field, p.upper = kind&kindMask, mark == markField, kind&flagUpper != 0
+	if p.kind >= kindCount || p.kind == kindField && !p.field || p.field && p.kind != kindField && p.kind != kindDict && p.kind != kindStrings {
 		r.fail("kind of a variable")
 		return
 	}

@@ -96,19 +96,9 @@ func (s *phraseSearch) is(i int, token string) bool {
 // can be in the variables between.
 func (s *phraseSearch) template(t *tmpl) uint8 {
 	caps := s.c.caps[t.from:t.to]
-	fields := false
-	for i := range caps {
-		fields = fields || caps[i].kind == kindField
-	}
-	if !fields {
-		for i, k := range s.cores {
-			if s.digits[i] {
-				if len(caps) == 0 {
-					return verdictNo
-				}
-			} else if (!s.prefix || i < len(s.tokens)-1) && !containsFold(t.text, k) {
-				return verdictNo
-			}
+	for i, k := range s.cores {
+		if !s.digits[i] && (!s.prefix || i < len(s.tokens)-1) && !containsFold(t.text, k) && !s.inField(caps, s.tokens[i]) {
+			return verdictNo
 		}
 	}
 	s.elems = s.elems[:0]
@@ -129,6 +119,16 @@ func (s *phraseSearch) template(t *tmpl) uint8 {
 		}
 	}
 	return verdict
+}
+
+// inField tells whether one of the fields may have the token.
+func (s *phraseSearch) inField(caps []capsule, token string) bool {
+	for i := range caps {
+		if p := &caps[i]; p.field && s.c.mayHave(p, token) {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *phraseSearch) static(text string) {
@@ -153,7 +153,7 @@ func (s *phraseSearch) from(from int) uint8 {
 		}
 		last := s.prefix && i == len(s.tokens)-1
 		switch p := &s.c.caps[e.at]; {
-		case p.kind == kindField:
+		case p.field:
 			return verdictLook // how many tokens it has differs by row
 		case !last && !s.digits[i]:
 			return verdictNo

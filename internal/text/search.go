@@ -131,7 +131,7 @@ func (s *tokenSearch) template(t *tmpl) uint8 {
 	verdict := uint8(verdictNo)
 	for i := t.from; i < t.to; i++ {
 		p := &s.c.caps[i]
-		if p.kind != kindField && s.digits == DigitsNever || !p.mayHold(s.literal) {
+		if !p.field && s.digits == DigitsNever || !p.mayHold(s.literal) {
 			continue
 		}
 		if p.kind == kindConst {
@@ -171,7 +171,7 @@ func (s *tokenSearch) prepare(p *capsule, k *capsuleSearch) bool {
 		}
 		k.codes = make([]uint8, p.count)
 		for i := range k.codes {
-			if s.accept(k.body.text[k.body.off[i] : k.body.off[i+1]-1]) {
+			if s.holds(p, k.body.text[k.body.off[i]:k.body.off[i+1]-1]) {
 				k.codes[i], some = verdictYes, true
 			}
 		}
@@ -223,7 +223,7 @@ func (s *tokenSearch) row(id, rank int) bool {
 				return true
 			}
 		case p.kind == kindStrings:
-			if s.accept(k.body.text[k.body.off[rank] : k.body.off[rank+1]-1]) {
+			if s.holds(p, k.body.text[k.body.off[rank]:k.body.off[rank+1]-1]) {
 				return true
 			}
 		default:
@@ -234,6 +234,14 @@ func (s *tokenSearch) row(id, rank int) bool {
 		}
 	}
 	return false
+}
+
+// holds reports whether a value of a capsule passes.
+func (s *tokenSearch) holds(p *capsule, value string) bool {
+	if p.field {
+		return containsFold(value, s.core) && s.any(value, s.digits)
+	}
+	return s.accept(value)
 }
 
 // any reports whether a token of the text is accepted.
@@ -479,22 +487,23 @@ func (c *Column) mayContain(t *tmpl, literal string, parts []literalToken) bool 
 		return strings.Contains(t.text, literal)
 	}
 	caps := c.caps[t.from:t.to]
-	for i := range caps {
-		if caps[i].kind == kindField {
-			return true
-		}
-	}
 	for _, k := range parts {
 		if !k.digit && strings.Contains(t.text, k.text) {
 			continue
 		}
-		if !k.digit && k.whole {
-			return false
-		}
 		held := false
 		for i := range caps {
-			if p := &caps[i]; p.kind == kindConst && strings.Contains(p.one, k.text) || p.kind != kindConst && p.mayHold(k.lower) {
-				held = true
+			p := &caps[i]
+			switch {
+			case p.field:
+				held = c.mayHave(p, k.lower)
+			case !k.digit && k.whole:
+			case p.kind == kindConst:
+				held = strings.Contains(p.one, k.text)
+			default:
+				held = p.mayHold(k.lower)
+			}
+			if held {
 				break
 			}
 		}
@@ -503,4 +512,35 @@ func (c *Column) mayContain(t *tmpl, literal string, parts []literalToken) bool 
 		}
 	}
 	return true
+}
+
+// mayHave is false only if Lower of no string of a field contains the literal,
+// which is a token in lower case or a part of one.
+func (c *Column) mayHave(p *capsule, literal string) bool {
+	if !p.mayHold(literal) {
+		return false
+	}
+	if HasDigit(literal) {
+		return true
+	}
+	b := c.open(p)
+	if b.field == nil {
+		return containsFold(b.text, core(literal))
+	}
+	f := b.field
+	for i := range f.tmpls {
+		if containsFold(f.tmpls[i].text, core(literal)) {
+			return true
+		}
+	}
+	for i := range f.caps {
+		if p := &f.caps[i]; p.kind == kindConst && containsFold(p.one, core(literal)) || p.kind != kindConst && p.mayHold(literal) && (!p.field || f.mayHave(p, literal)) {
+			return true
+		}
+	}
+	if f.raws > 0 {
+		f.openRaw()
+		return containsFold(view(f.raw), core(literal))
+	}
+	return false
 }
