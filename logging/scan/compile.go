@@ -359,9 +359,22 @@ func newTexts(f logging.Leaf) texts {
 					t.literal = run
 				}
 			}
+		case f.Kind == logging.Regexp:
+			t.literal = spelledAs(f.Literal(true).Text, f.Text)
 		}
 	}
 	return t
+}
+
+// spelledAs finds how an expression spells what every match has in it in some
+// case: "" where that is not one place of the expression.
+func spelledAs(literal, pattern string) string {
+	low := text.Lower(pattern)
+	if literal == "" || len(low) != len(pattern) || strings.Count(low, literal) != 1 {
+		return ""
+	}
+	at := strings.Index(low, literal)
+	return pattern[at : at+len(literal)]
 }
 
 // isToken reports whether a text is one token as the analyser gives it.

@@ -429,8 +429,11 @@ func (c *columns) stamped(e *eval, s segment.Stamp) (*segment.Column, error) {
 
 // columnErr tells what was found corrupt while a column was read.
 func columnErr(c *segment.Column) error {
-	if c.Text != nil {
+	switch {
+	case c.Text != nil:
 		return c.Text.Err()
+	case c.IDs != nil:
+		return c.IDs.Err()
 	}
 	return nil
 }

@@ -66,7 +66,7 @@ func getIn(p Part, index, id string, seq uint64, derived bool) (logging.Record, 
 		return logging.Record{}, false, nil
 	}
 	for at := range p.Len() {
-		in := p.Info(at)
+		in := p.BlockInfo(at)
 		if seq < in.SeqMin || seq > in.SeqMax || in.Index != index {
 			continue
 		}
@@ -98,7 +98,7 @@ const fieldsRows = 5000
 // the types seen, as logging.FieldsOf does. Of many records it takes whole
 // blocks, the newest first, until they hold 5,000 rows.
 func Fields(ctx context.Context, sources []Source, indices []string) ([]logging.FieldInfo, error) {
-	s := newSearch(ctx, sources, Options{})
+	s := newSearch(ctx, sources)
 	s.q.Indices = indices
 	l := logging.NewFieldList()
 	rows := 0

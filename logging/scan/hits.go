@@ -49,8 +49,13 @@ func (t *topK) span() (low, high int64) {
 		return low, high
 	}
 	near, far := int64(math.MinInt64), int64(math.MaxInt64) // in the order of the query
-	if t.after != nil && t.after[0].Kind == logging.KindTime {
-		near = nanos(t.after[0].Time)
+	if t.after != nil {
+		switch v := t.after[0]; {
+		case v.Kind == logging.KindTime:
+			near = nanos(v.Time)
+		case v.Kind == logging.KindInt && v.Int > math.MinInt64/1_000_000 && v.Int < math.MaxInt64/1_000_000:
+			near = v.Int * 1_000_000 // a number beside a time counts as milliseconds
+		}
 	}
 	if t.k > 0 && t.full() {
 		far = t.heap[0].keys[0].Time.UnixNano()
@@ -278,6 +283,9 @@ func (e *eval) value(src *source, row int) (v logging.Value, err error) {
 	return logging.Time(time.Unix(0, at[row])), nil
 }
 
+// hitBytes is what a hit takes beside its document and message, about.
+const hitBytes = 512
+
 // winners rebuilds the hits that are returned.
 func (s *search) winners() ([]logging.Hit, error) {
 	t := &s.top
@@ -319,8 +327,8 @@ func (s *search) winners() ([]logging.Hit, error) {
 			return nil, err
 		}
 		out[i].Record = rec
-		if bytes += int64(len(rec.Source) + len(rec.Message)); bytes > s.o.MemoryMax {
-			return nil, fmt.Errorf("%w: hits of more than %d bytes: ask for fewer at a time", logging.ErrQuery, s.o.MemoryMax)
+		if bytes += int64(hitBytes + len(rec.Source) + len(rec.Message)); bytes > s.q.MemoryMax {
+			return nil, fmt.Errorf("%w: hits: the query needs more than %d bytes of memory: ask for fewer at a time", logging.ErrQuery, s.q.MemoryMax)
 		}
 	}
 	return out, nil

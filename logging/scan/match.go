@@ -210,6 +210,26 @@ func (e *eval) matchStrings(l *leaf, c *segment.Column, in []uint32, exact, stam
 			err = c.Text.Err()
 		}
 		return out, err
+	case segment.KindIDs:
+		needle := l.tokenID
+		if exact {
+			needle = l.exactID
+		}
+		if needle != "" {
+			ordinal, ok, err := c.IDs.Lookup(needle)
+			if err != nil {
+				return nil, err
+			}
+			if ok {
+				out := e.rows.take(len(in))
+				for _, row := range in {
+					if c.Ordinals[row] == ordinal {
+						out = append(out, row)
+					}
+				}
+				return e.rows.keep(out), nil
+			}
+		}
 	case segment.KindTimes:
 		if t := &l.times; t.ok && t.strings && areTimes(c) {
 			return e.byTime(l, in, c.Times, exact)
@@ -246,10 +266,53 @@ var digitHints = [...]text.DigitHint{logging.DigitsUnknown: text.DigitsMaybe, lo
 // byString tests the strings of a column, each different one once where the
 // column has them apart.
 func (e *eval) byString(c *segment.Column, in []uint32, test func(string) bool) ([]uint32, error) {
-	if c.Kind == segment.KindDict {
+	switch c.Kind {
+	case segment.KindDict:
 		return e.byCode(c, in, test)
+	case segment.KindText:
+		if err := e.tick(len(in)); err != nil {
+			return nil, err
+		}
+		out := e.rows.keep(c.Text.SelectValue(test, "", in, e.rows.take(len(in))))
+		return out, c.Text.Err()
+	case segment.KindIDs:
+		return e.byIDs(c, in, test)
 	}
 	return e.where(in, func(row uint32) bool { return test(e.stringAt(c, int(row))) })
+}
+
+// byIDs tests the strings of a dictionary of ids, which are read in order.
+func (e *eval) byIDs(c *segment.Column, in []uint32, test func(string) bool) ([]uint32, error) {
+	ordinals := make([]uint32, len(in))
+	for i, row := range in {
+		ordinals[i] = c.Ordinals[row]
+	}
+	off, data, err := c.IDs.AppendAll(nil, e.buf[:0], ordinals)
+	if err != nil {
+		return nil, err
+	}
+	e.buf = data
+	out := e.rows.take(len(in))
+	from := uint32(0)
+	for i, to := range off {
+		if test(view(data[from:to])) {
+			out = append(out, in[i])
+		}
+		from = to
+	}
+	return e.rows.keep(out), e.tick(len(in))
+}
+
+// strings appends the strings of templates or ids, so that row i is data[off[i]:off[i+1]].
+func (e *eval) strings(c *segment.Column, off []uint32, data []byte) ([]uint32, []byte, error) {
+	if err := e.tick(c.N / 2); err != nil {
+		return off, data, err
+	}
+	if c.Kind == segment.KindIDs {
+		return c.IDs.AppendAll(append(off, 0), data, c.Ordinals[:c.N])
+	}
+	off, data = c.Text.AppendAll(off, data)
+	return off, data, c.Text.Err()
 }
 
 // byCode tests the strings of a dictionary that occur.

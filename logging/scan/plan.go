@@ -202,7 +202,10 @@ func (e *eval) planHole(l *leaf, src source) (verdict, int, error) {
 		if err != nil {
 			return maybe, 0, err
 		}
-		if !in.known {
+		switch {
+		case !in.known && src.exact:
+			return no, 0, nil // these columns hold nothing but ids
+		case !in.known:
 			return maybe, costStrings, nil
 		}
 		if _, ok := slices.BinarySearch(in.blocks, uint32(e.at)); !ok {

@@ -35,16 +35,16 @@ type rows struct {
 	strs    []asked[logging.Strings]
 
 	// Memory that is used again for the next block.
-	u32   pool[uint32]
-	f64   pool[float64]
-	bytes pool[byte]
-	local map[int64]uint32
+	u32    pool[uint32]
+	f64    pool[float64]
+	bytes  pool[byte]
+	hashes pool[uint64]
+	local  map[int64]uint32
 }
 
 var (
-	_ logging.Rows           = (*rows)(nil)
-	_ logging.MinuteCounter  = (*rows)(nil)
-	_ logging.DistinctHasher = (*rows)(nil)
+	_ logging.Rows          = (*rows)(nil)
+	_ logging.MinuteCounter = (*rows)(nil)
 )
 
 // asked is a column that was made for a field.
@@ -76,6 +76,7 @@ func (r *rows) reset() {
 	r.planned = r.planned[:0]
 	r.codes, r.numbers, r.strs = r.codes[:0], r.numbers[:0], r.strs[:0]
 	r.u32.lent, r.f64.lent, r.bytes.lent = 0, 0, 0
+	r.hashes.lent = 0
 }
 
 // once makes the column of a field, or gives the one that was made.
@@ -174,6 +175,16 @@ func (r *rows) sourceCodes(src *source) (logging.Codes, bool, error) {
 		return r.intCodes(c)
 	case segment.KindSpelled:
 		return r.mixedCodes([]source{*src})
+	case segment.KindText:
+		of, values := c.Text.Distinct()
+		if err := c.Text.Err(); err != nil {
+			return logging.Codes{}, false, err
+		}
+		out := logging.Codes{Of: of, Values: make([]logging.Value, len(values))}
+		for i, s := range values {
+			out.Values[i] = logging.String(s)
+		}
+		return out, true, nil
 	}
 	return logging.Codes{}, false, nil
 }
@@ -312,7 +323,14 @@ func (r *rows) Strings(f logging.Field) (logging.Strings, bool, error) {
 
 func (r *rows) strings(c *segment.Column, stamped bool) (logging.Strings, bool, error) {
 	out := logging.Strings{Off: c.Off, Data: c.Data}
-	if c.Kind != segment.KindPlain {
+	if c.Kind == segment.KindIDs || c.Kind == segment.KindText {
+		off, data, err := r.e.strings(c, r.u32.take(0), r.bytes.take(0))
+		if err != nil {
+			return logging.Strings{}, false, err
+		}
+		out.Off, out.Data = off, data
+		r.u32.all[r.u32.lent-1], r.bytes.all[r.bytes.lent-1] = off, data
+	} else if c.Kind != segment.KindPlain {
 		out.Off = r.u32.take(c.N + 1)
 		buf := r.bytes.take(0)
 		for row := range c.N {
@@ -327,9 +345,6 @@ func (r *rows) strings(c *segment.Column, stamped bool) (logging.Strings, bool, 
 		}
 		out.Off[c.N], out.Data = uint32(len(buf)), buf
 		r.bytes.all[r.bytes.lent-1] = buf
-		if err := columnErr(c); err != nil {
-			return logging.Strings{}, false, err
-		}
 	}
 	if stamped {
 		for row := range c.N {
@@ -488,8 +503,51 @@ func areTimes(c *segment.Column) bool {
 	return ok && t.UnixNano() == c.Times[0] && slices.Min(c.Times[:c.N]) >= timesFrom && slices.Max(c.Times[:c.N]) < timesTo
 }
 
-// Hashes implements logging.Rows.
-func (r *rows) Hashes(f logging.Field) ([]uint64, bool, error) { return nil, false, nil }
+// Hashes implements logging.Rows: of ids, whose hashes are made once a part.
+func (r *rows) Hashes(f logging.Field) ([]uint64, bool, error) {
+	sources, ok := r.single(f)
+	if !ok || len(sources) != 1 || sources[0].only != always || sources[0].kind != fromHole || r.e.block.OwnKind(sources[0].hole) != segment.KindIDs {
+		return nil, false, nil
+	}
+	c, err := r.e.cols.own(r.e, sources[0].hole)
+	if err != nil {
+		return nil, false, err
+	}
+	known := r.e.s.hashesOf(c.IDs)
+	fresh := r.u32.take(0)
+	for _, ordinal := range c.Ordinals[:c.N] {
+		if known[ordinal] == 0 {
+			known[ordinal] = 1
+			fresh = append(fresh, ordinal)
+		}
+	}
+	r.u32.all[r.u32.lent-1] = fresh
+	if len(fresh) > 0 {
+		var off []uint32
+		if off, r.e.buf, err = c.IDs.AppendAll(r.u32.take(0), r.e.buf[:0], fresh); err != nil {
+			return nil, false, err
+		}
+		r.u32.all[r.u32.lent-1] = off
+		from := uint32(0)
+		for i, to := range off {
+			known[fresh[i]] = logging.HashBytes(r.e.buf[from:to])
+			from = to
+		}
+	}
+	out := r.hashes.take(c.N)
+	for i, ordinal := range c.Ordinals[:c.N] {
+		out[i] = known[ordinal]
+	}
+	return out, true, r.e.tick(c.N)
+}
+
+// hashesOf gives the hashes of a dictionary, 0 for those that were not needed yet.
+func (s *search) hashesOf(x *segment.IDs) []uint64 {
+	if s.hashed != x {
+		s.hashed, s.hashes = x, make([]uint64, x.Len())
+	}
+	return s.hashes
+}
 
 // MinuteCounts implements logging.MinuteCounter.
 func (r *rows) MinuteCounts() ([]logging.MinuteCount, bool, error) {
@@ -506,9 +564,6 @@ func (r *rows) MinuteCounts() ([]logging.MinuteCount, bool, error) {
 	}
 	return out, true, nil
 }
-
-// DistinctHashes implements logging.DistinctHasher.
-func (r *rows) DistinctHashes(f logging.Field) ([]uint64, bool, error) { return nil, false, nil }
 
 // Select implements logging.Rows.
 func (r *rows) Select(dst []uint32, f logging.Filter, sel []uint32) ([]uint32, bool, error) {

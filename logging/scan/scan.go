@@ -21,8 +21,8 @@ import (
 // Part is a number of blocks with an index of their ids. Safe for concurrent use.
 type Part interface {
 	Len() int
-	// Info describes a block without reading a column of it.
-	Info(i int) *segment.Info
+	// BlockInfo describes a block without reading a column of it.
+	BlockInfo(i int) *segment.Info
 	// Block gives a block with decode state of its own.
 	Block(i int) segment.Block
 	// FindID looks a text up in the part's dictionary of ids. known: the text has
@@ -100,8 +100,8 @@ func (r *Rules) gaps(in *segment.Info) (gaps []gap, all bool) {
 		gaps = append(gaps, g)
 	}
 	add(gap{math.MinInt64, r.Cut, math.MaxUint64})
-	life := func(l *tenant.Life, upTo uint64, all bool) {
-		if !all && (l.Cluster != in.Cluster || l.Namespace != in.Namespace) {
+	life := func(l *tenant.Life, upTo uint64, every bool) {
+		if !every && (l.Cluster != in.Cluster || l.Namespace != in.Namespace) {
 			return
 		}
 		to := int64(math.MaxInt64)
@@ -135,9 +135,14 @@ func Blocks(of []segment.Block) Part { return memory(of) }
 
 type memory []segment.Block
 
-func (m memory) Len() int                  { return len(m) }
-func (m memory) Info(i int) *segment.Info  { return m[i].Info() }
-func (m memory) Block(i int) segment.Block { return m[i] }
+var (
+	_ Part = memory(nil)
+	_ Part = (*segment.Part)(nil)
+)
+
+func (m memory) Len() int                      { return len(m) }
+func (m memory) BlockInfo(i int) *segment.Info { return m[i].Info() }
+func (m memory) Block(i int) segment.Block     { return m[i] }
 
 // FindID implements Part: in memory there are no dictionaries of ids.
 func (m memory) FindID(string) ([]uint32, bool, error) { return nil, false, nil }
@@ -164,11 +169,10 @@ func (m memory) FindGiven(index, id string) (int, int, bool, error) {
 
 // Options bound one query.
 type Options struct {
-	// MemoryMax bounds what the hits of a result hold, in bytes; 0 is 256 MiB.
+	// MemoryMax bounds what the query's aggregations hold, and what its hits do,
+	// in bytes, where the query does not say; 0 is logging.MemoryMaxDefault.
 	MemoryMax int64
 }
-
-const memoryMaxDefault = 256 << 20
 
 func hasIndex(indices []string, name string) bool {
 	return indices == nil || slices.Contains(indices, name)

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/oriel-project/oriel/internal/vfs"
 	"github.com/oriel-project/oriel/logging"
 	"github.com/oriel-project/oriel/logging/logtest"
 	"github.com/oriel-project/oriel/logging/scan"
@@ -82,7 +83,60 @@ func (w *world) sources(recs []logging.Record) []scan.Source {
 			out = append(out, src)
 			continue
 		}
-		out = append(out, tableSource(w.rules, part))
+		src := tableSource(w.rules, part)
+		if rnd.IntN(2) == 0 {
+			out = append(out, src)
+			continue
+		}
+		out = append(out, fileSources(src)...)
+	}
+	return out
+}
+
+// fileSources writes the blocks of a source into a file, a part a day.
+func fileSources(src scan.Source) []scan.Source {
+	mem, err := src.Open()
+	if err != nil {
+		panic(err)
+	}
+	byDay := map[int32]*segment.PartSource{}
+	var days []int32
+	for i := range mem.Len() {
+		b := mem.Block(i)
+		day := b.Info().Day()
+		if byDay[day] == nil {
+			byDay[day] = &segment.PartSource{Tenant: b.Info().Tenant, Day: day}
+			days = append(days, day)
+		}
+		byDay[day].Blocks = append(byDay[day].Blocks, b)
+	}
+	slices.Sort(days)
+	var parts []segment.PartSource
+	for _, day := range days {
+		parts = append(parts, *byDay[day])
+	}
+	fs := vfs.NewMem()
+	if err := fs.MkdirAll("d"); err != nil {
+		panic(err)
+	}
+	f, err := fs.Create("d/x")
+	if err != nil {
+		panic(err)
+	}
+	infos, err := segment.Write(f, parts, segment.WriteOptions{})
+	if err != nil {
+		panic(err)
+	}
+	file, err := segment.Open(f)
+	if err != nil {
+		panic(err)
+	}
+	var out []scan.Source
+	for i, in := range infos {
+		out = append(out, scan.Source{
+			Rules: src.Rules, TimeMin: in.TimeMin, TimeMax: in.TimeMax, SeqMin: in.SeqMin, SeqMax: in.SeqMax,
+			Open: func() (scan.Part, error) { return file.Part(i) },
+		})
 	}
 	return out
 }

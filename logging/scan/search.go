@@ -16,7 +16,6 @@ import (
 type search struct {
 	ctx  context.Context
 	q    logging.Query
-	o    Options
 	root *node
 	from int64 // inclusive: what the filter leaves of time
 	to   int64
@@ -29,6 +28,9 @@ type search struct {
 	layouts    map[*shape.Shape]*layout
 	levelNames []string
 	stamped    []string
+
+	hashed *segment.IDs // whose hashes are these, by ordinal
+	hashes []uint64
 
 	counted int64
 	top     topK
@@ -63,10 +65,13 @@ func Search(ctx context.Context, q logging.Query, sources []Source, o Options) (
 	if err != nil {
 		return nil, err
 	}
-	if o.MemoryMax <= 0 {
-		o.MemoryMax = memoryMaxDefault
+	if q.MemoryMax <= 0 {
+		q.MemoryMax = o.MemoryMax
 	}
-	s := newSearch(ctx, sources, o)
+	if q.MemoryMax <= 0 {
+		q.MemoryMax = logging.MemoryMaxDefault
+	}
+	s := newSearch(ctx, sources)
 	s.q = q
 	s.root = s.compile(q.Filter)
 	s.top = topK{keys: q.Sort, after: q.After}
@@ -74,7 +79,7 @@ func Search(ctx context.Context, q logging.Query, sources []Source, o Options) (
 		s.top.k = q.Limit + q.Offset
 	}
 	if len(q.Aggs) > 0 {
-		if s.aggs, err = logging.NewAggregator(q.Aggs); err != nil {
+		if s.aggs, err = logging.NewAggregatorWithin(q.Aggs, q.MemoryMax); err != nil {
 			return nil, err
 		}
 	}
@@ -91,9 +96,9 @@ func Search(ctx context.Context, q logging.Query, sources []Source, o Options) (
 	return s.result(check)
 }
 
-func newSearch(ctx context.Context, sources []Source, o Options) *search {
+func newSearch(ctx context.Context, sources []Source) *search {
 	s := &search{
-		ctx: ctx, o: o, sources: sources, parts: make([]Part, len(sources)), from: math.MinInt64, to: math.MaxInt64,
+		ctx: ctx, sources: sources, parts: make([]Part, len(sources)), from: math.MinInt64, to: math.MaxInt64,
 		layouts: map[*shape.Shape]*layout{}, levelNames: logging.LevelNames(), stamped: logging.StampedNames(),
 	}
 	s.eval.s = s
@@ -199,7 +204,7 @@ func (s *search) candidates(i int) ([]candidate, error) {
 	src := &s.sources[i]
 	var out []candidate
 	for b := range p.Len() {
-		in := p.Info(b)
+		in := p.BlockInfo(b)
 		if in.Rows == 0 || in.TimeMin > s.to || in.TimeMax < s.from || !hasIndex(s.q.Indices, in.Index) {
 			continue
 		}
