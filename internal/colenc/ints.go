@@ -144,10 +144,10 @@ func appendBased[T bitpack.Number](dst []byte, vals []T, least int64, divisor ui
 	for len(vals) > 0 {
 		n := min(group, len(vals))
 		g := buf[:n]
-		lo, hi := ^uint64(0), uint64(0)
+		lo := ^uint64(0)
 		for i, x := range vals[:n] {
 			g[i] = uint64(x) - uint64(least)
-			lo, hi = min(lo, g[i]), max(hi, g[i])
+			lo = min(lo, g[i])
 		}
 		for i := range g {
 			g[i] -= lo
@@ -156,12 +156,9 @@ func appendBased[T bitpack.Number](dst []byte, vals []T, least int64, divisor ui
 			for i := range g {
 				g[i] /= divisor
 			}
-			lo, hi = lo/divisor, hi/divisor
+			lo /= divisor
 		}
-		width := uint(bits.Len64(hi - lo))
-		dst = append(dst, byte(width))
-		dst = binary.AppendUvarint(dst, lo)
-		dst = bitpack.Append(dst, g, width)
+		dst = bitpack.AppendGroup(binary.AppendUvarint(dst, lo), g)
 		vals = vals[n:]
 	}
 	return dst
@@ -175,27 +172,23 @@ func appendDelta[T bitpack.Number](dst []byte, vals []T, divisor int64) []byte {
 	for len(vals) > 0 {
 		n := min(group, len(vals))
 		g := buf[:n]
-		lo, hi := int64(math.MaxInt64), int64(math.MinInt64)
+		lo := int64(math.MaxInt64)
 		for i, x := range vals[:n] {
 			d := int64(x) - prev
 			prev = int64(x)
 			g[i] = uint64(d)
-			lo, hi = min(lo, d), max(hi, d)
+			lo = min(lo, d)
 		}
 		for i := range g {
 			g[i] -= uint64(lo)
 		}
-		span := uint64(hi) - uint64(lo)
 		if divisor > 1 {
 			for i := range g {
 				g[i] /= uint64(divisor)
 			}
-			lo, span = lo/divisor, span/uint64(divisor)
+			lo /= divisor
 		}
-		width := uint(bits.Len64(span))
-		dst = append(dst, byte(width))
-		dst = binary.AppendVarint(dst, lo)
-		dst = bitpack.Append(dst, g, width)
+		dst = bitpack.AppendGroup(binary.AppendVarint(dst, lo), g)
 		vals = vals[n:]
 	}
 	return dst
@@ -266,50 +259,31 @@ func readInts[T bitpack.Number](what string, c *cursor, n int, into []T) ([]T, e
 	return out, nil
 }
 
-// readGroup reads the width, base and bytes of a group of n values.
-func readGroup(c *cursor, n int) (width uint, base uint64, packed []byte) {
-	width, base = uint(c.byte()), c.uvarint()
-	size := bitpack.Len(n, width)
-	if width > 64 || size > len(c.b) {
+// readGroup reads a group of len(out) values, to which base is added.
+func readGroup[T bitpack.Number](c *cursor, out []T, base, divisor uint64) {
+	rest, ok := bitpack.UnpackGroup(out, c.b, base, divisor)
+	if c.b = rest; !ok {
 		c.fail()
-		return 0, 0, nil
 	}
-	// What follows is kept in reach, for Unpack reads beyond the end.
-	packed = c.b[:min(len(c.b), size+bitpack.Slack)]
-	c.b = c.b[size:]
-	return width, base, packed
 }
 
-func readBased[T bitpack.Number](c *cursor, out []T, first, divisor uint64) {
-	var buf [group*8 + bitpack.Slack]byte
+func readBased[T bitpack.Number](c *cursor, out []T, least, divisor uint64) {
 	for len(out) > 0 && !c.bad {
 		n := min(group, len(out))
-		width, base, packed := readGroup(c, n)
-		if c.bad {
-			return
-		}
-		bitpack.Unpack(out[:n], bitpack.Padded(packed, bitpack.Len(n, width), buf[:]), width, first+base*divisor, divisor)
+		base := c.uvarint()
+		readGroup(c, out[:n], least+base*divisor, divisor)
 		out = out[n:]
 	}
 }
 
 func readDelta[T bitpack.Number](c *cursor, out []T, first, divisor uint64) {
-	var buf [group*8 + bitpack.Slack]byte
 	var diffs [group]uint64
 	out[0] = T(first)
 	out = out[1:]
-	at := first
-	for len(out) > 0 && !c.bad {
+	for at := first; len(out) > 0 && !c.bad; {
 		n := min(group, len(out))
-		width, base, packed := readGroup(c, n)
-		if c.bad {
-			return
-		}
-		base = base>>1 ^ -(base & 1)
-		if n < group {
-			clear(diffs[n:])
-		}
-		bitpack.Unpack(diffs[:n], bitpack.Padded(packed, bitpack.Len(n, width), buf[:]), width, base*divisor, divisor)
+		base := uint64(c.varint())
+		readGroup(c, diffs[:n], base*divisor, divisor)
 		if o := out[:n]; n == group {
 			at = sums((*[group]T)(o), &diffs, at)
 		} else {

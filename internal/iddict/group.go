@@ -30,18 +30,16 @@ func appendIDs(dst []byte, keys []key) []byte {
 	}
 	var buf [groupSize]uint64
 	diffs := buf[:len(keys)-1]
-	width := 0
 	for i := range diffs {
 		if mode == leadLow {
 			diffs[i] = keys[i+1].lo - keys[i].lo
 		} else {
 			diffs[i] = keys[i+1].hi - keys[i].hi
 		}
-		width = max(width, bits.Len64(diffs[i]))
 	}
-	dst = bitpack.Append(append(dst, mode, byte(width)), diffs, uint(width))
+	dst = bitpack.AppendGroup(append(dst, mode), diffs)
 	if mode == leadHighTail {
-		width = bits.Len64(most - least)
+		width := bits.Len64(most - least)
 		for i := range diffs {
 			diffs[i] = keys[i+1].lo - least
 		}
@@ -68,34 +66,29 @@ type ids struct {
 // read reads the ids and returns what stands after them. g has Slack in its
 // capacity.
 func (s *ids) read(g []byte, n int, first key) (rest []byte, ok bool) {
-	if len(g) < 2 {
+	if len(g) < 1 || g[0] > leadLow {
 		return nil, false
 	}
 	s.n, s.first, s.mode = n, first, g[0]
-	width := uint(g[1])
-	g = g[2:]
-	size := bitpack.Len(n-1, width)
-	if s.mode > leadLow || width > 64 || size > len(g) {
-		return nil, false
-	}
 	at := first.hi
 	if s.mode == leadLow {
 		at = first.lo
 	}
 	s.leads[0] = at
-	bitpack.Unpack(s.leads[1:n], g[:size+bitpack.Slack], width, 0, 1)
+	if g, ok = bitpack.UnpackGroup(s.leads[1:n], g[1:], 0, 1); !ok {
+		return nil, false
+	}
 	for i := 1; i < n; i++ {
 		at += s.leads[i]
 		s.leads[i] = at
 	}
-	g = g[size:]
 	if s.mode == leadHighTail {
 		if len(g) < 9 {
 			return nil, false
 		}
 		s.tailWidth, s.tailLeast = uint(g[0]), binary.LittleEndian.Uint64(g[1:])
 		g = g[9:]
-		size = bitpack.Len(n-1, s.tailWidth)
+		size := bitpack.Len(n-1, s.tailWidth)
 		if s.tailWidth > 64 || size > len(g) {
 			return nil, false
 		}

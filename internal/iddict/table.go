@@ -67,7 +67,7 @@ func appendRows(dst []byte, es []entry) []byte {
 	for i := range es[1:] {
 		buf[i] = es[i+1].hi - es[i].hi
 	}
-	pack(buf[:len(es)-1])
+	dst = bitpack.AppendGroup(dst, buf[:len(es)-1])
 	for i, e := range es {
 		buf[i] = e.lo >> 16
 	}
@@ -131,7 +131,9 @@ func (t *Table) lookup(g int, hash uint64, yield func(uint32, uint16) bool) (mor
 		return false, err
 	}
 	n := t.p.size(g)
-	next := func(n int) (packed []byte, width uint, ok bool) {
+	var hashes [groupSize]uint64
+	body, ok1 := bitpack.UnpackGroup(hashes[1:n], body, 0, 1)
+	next := func() (packed []byte, width uint, ok bool) {
 		if len(body) == 0 {
 			return nil, 0, false
 		}
@@ -143,14 +145,11 @@ func (t *Table) lookup(g int, hash uint64, yield func(uint32, uint16) bool) (mor
 		packed, body = body[1:size+bitpack.Slack], body[size:]
 		return packed, width, true
 	}
-	diffs, width, ok1 := next(n - 1)
-	blocks, blockWidth, ok2 := next(n)
-	rows, rowWidth, ok3 := next(n)
+	blocks, blockWidth, ok2 := next()
+	rows, rowWidth, ok3 := next()
 	if !ok1 || !ok2 || !ok3 || len(body) > 0 || blockWidth > 20 || rowWidth > 16 {
 		return false, t.p.corrupt(g, "rows")
 	}
-	var hashes [groupSize]uint64
-	bitpack.Unpack(hashes[1:n], diffs, width, 0, 1)
 	at := t.p.firsts[g].hi
 	for i := range n {
 		at += hashes[i]
