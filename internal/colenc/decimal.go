@@ -80,16 +80,11 @@ func AppendDecimal(dst []byte, mant int64, frac uint8) []byte {
 // it, of what ParseDecimal returned.
 func DecimalFloat(mant int64, frac uint8) float64 {
 	// Both are exact, and one division rounds once.
-	return float64(mant) / float64(pow10(min(frac, maxFrac)))
+	return float64(mant) / float64(powers[min(frac, maxFrac)])
 }
 
-func pow10(n uint8) int64 {
-	p := int64(1)
-	for range n {
-		p *= 10
-	}
-	return p
-}
+// powers are those of ten.
+var powers = [maxFrac + 1]int64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18}
 
 // How many digits the decimals of a column have, in its first byte.
 const (
@@ -118,7 +113,7 @@ func AppendDecimals(dst []byte, mant []int64, frac []uint8) []byte {
 		dst = append(dst, scale)
 		scaled := make([]int64, len(mant))
 		for i, m := range mant {
-			scaled[i] = m * pow10(scale-frac[i])
+			scaled[i] = m * powers[scale-frac[i]]
 		}
 		mant = scaled
 	}
@@ -140,7 +135,7 @@ func decimalStyle(mant []int64, frac []uint8) (style byte, scale uint8) {
 		return decFixed, lo
 	}
 	// A bound that is simple: the widest number with the most digits added.
-	if !shortest && !point || widest > uint64(math.MaxInt64/pow10(hi-lo)) {
+	if !shortest && !point || widest > uint64(math.MaxInt64/powers[hi-lo]) {
 		return decMixed, 0
 	}
 	if shortest {

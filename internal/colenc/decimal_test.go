@@ -144,6 +144,11 @@ func BenchmarkDecimal(b *testing.B) {
 			buf = AppendDecimal(buf[:0], 1234567, 3)
 		}
 	})
+	b.Run("float", func(b *testing.B) {
+		for b.Loop() {
+			DecimalFloat(1234567, 3)
+		}
+	})
 	vals := decimalColumns(rand.New(rand.NewPCG(1, 0)), 8192)["shortest"]
 	mant, frac := make([]int64, len(vals)), make([]uint8, len(vals))
 	for i, v := range vals {
