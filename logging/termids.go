@@ -1,10 +1,9 @@
 package logging
 
 import (
+	"hash/maphash"
 	"math"
 	"strings"
-
-	"github.com/cespare/xxhash/v2"
 )
 
 const (
@@ -19,6 +18,7 @@ type termIDs struct {
 	strs  []string // by id; "" for what is no string
 	table []uint64 // 32 bits of the hash, then the id plus 1; 0 is free
 	used  int
+	seed  maphash.Seed
 	piece *strings.Builder // never grows: strings made of it stay
 
 	rest map[termKey]uint32
@@ -28,7 +28,7 @@ type termIDs struct {
 const pieceBytes = 1 << 14
 
 func newTermIDs() termIDs {
-	return termIDs{rest: map[termKey]uint32{}, vals: map[uint32]Value{}, piece: &strings.Builder{}}
+	return termIDs{seed: maphash.MakeSeed(), rest: map[termKey]uint32{}, vals: map[uint32]Value{}, piece: &strings.Builder{}}
 }
 
 // value gives the key of an id.
@@ -44,7 +44,7 @@ func (t *termIDs) value(id uint32) Value {
 // of numbers a value.
 func (t *termIDs) of(v Value, b *aggBounds, field string) (uint32, error) {
 	if v.Kind == KindString {
-		return ofString(t, v.Str, xxhash.Sum64String(v.Str), b, field)
+		return t.ofString(v.Str, b, field)
 	}
 	k := keyOf(v)
 	if id, ok := t.rest[k]; ok {
@@ -59,26 +59,23 @@ func (t *termIDs) of(v Value, b *aggBounds, field string) (uint32, error) {
 	return id, b.hold(keyBytes, "terms of", field)
 }
 
-func (t *termIDs) ofBytes(s []byte, b *aggBounds, field string) (uint32, error) {
-	return ofString(t, s, xxhash.Sum64(s), b, field)
-}
-
-func ofString[S string | []byte](t *termIDs, s S, hash uint64, b *aggBounds, field string) (uint32, error) {
-	if 4*(t.used+1) > 3*len(t.table) {
+// ofString numbers a string, which is copied if it is new.
+func (t *termIDs) ofString(s string, b *aggBounds, field string) (uint32, error) {
+	hash := maphash.String(t.seed, s) >> 32
+	if 2*(t.used+1) > len(t.table) {
 		t.grow()
 	}
-	hash >>= 32
 	mask := uint64(len(t.table) - 1)
 	i := hash & mask
 	for ; t.table[i] != 0; i = (i + 1) & mask {
-		if e := t.table[i]; e>>32 == hash && t.strs[uint32(e)-1] == string(s) {
+		if e := t.table[i]; e>>32 == hash && t.strs[uint32(e)-1] == s {
 			return uint32(e) - 1, nil
 		}
 	}
 	id := uint32(len(t.strs))
 	t.table[i] = hash<<32 | uint64(id+1)
 	t.used++
-	t.strs = append(t.strs, t.keep(string(s)))
+	t.strs = append(t.strs, t.keep(s))
 	return id, b.hold(stringBytes+len(s), "terms of", field)
 }
 

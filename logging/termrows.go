@@ -1,6 +1,9 @@
 package logging
 
-import "math"
+import (
+	"math"
+	"unsafe"
+)
 
 // termColumns is what a Terms found of its field in the rows of the run.
 type termColumns struct {
@@ -300,9 +303,14 @@ func (p *termsPlan) idOfRow(i uint32) (uint32, error) {
 	if c.mode == modeNumbers {
 		return p.idOfNumber(c.nums.Vals[i])
 	}
-	s := c.strs.Data[c.strs.Off[i]:c.strs.Off[i+1]]
-	if p.include == nil && p.exclude == nil {
-		return p.ids.ofBytes(s, p.bounds, p.Field.Name)
+	from, to := c.strs.Off[i], c.strs.Off[i+1]
+	if from == to {
+		return p.id(String(""))
 	}
-	return p.id(String(string(s)))
+	// A string of the rows' bytes: it is looked up, and copied where it is kept.
+	s := unsafe.String(&c.strs.Data[from], to-from)
+	if p.include == nil && p.exclude == nil {
+		return p.ids.ofString(s, p.bounds, p.Field.Name)
+	}
+	return p.id(String(s))
 }
