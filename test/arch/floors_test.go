@@ -20,6 +20,7 @@ const module = "github.com/oriel-project/oriel"
 // it stands.
 var floors = map[string]int{
 	"internal/atomicfile": 0,
+	"internal/bitpack":    0,
 	"internal/clock":      0,
 	"internal/colenc":     0,
 	"internal/datadir":    0,
