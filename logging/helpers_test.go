@@ -15,7 +15,7 @@ func doc(src string) *Doc {
 		Tenant: "shop", Index: "logs-eu-web", ID: "id1", Seq: 7,
 		Time: noon, Received: noon.Add(time.Second),
 		Cluster: "eu", Namespace: "web", Pod: "web-1", Node: "node-a",
-		Level: c.level, Message: c.first(claimMessage), Source: []byte(src),
+		Level: c.level, Message: c.strs[claimMessage], Source: []byte(src),
 	})
 }
 

@@ -1,6 +1,9 @@
 package logging
 
-import "strings"
+import (
+	"bytes"
+	"unicode/utf8"
+)
 
 // The levels, from the least to the most severe.
 const (
@@ -27,10 +30,31 @@ var levelNames = [...]string{
 // case, their short forms, and syslog's numbers 0 to 7. It gives one of the
 // six levels, or "" where it is none.
 func NormalizeLevel(s string) string {
-	if len(s) > 16 {
+	if len(s) > levelBytesMax {
 		return ""
 	}
-	switch strings.ToLower(strings.TrimSpace(s)) {
+	return normalizeLevel([]byte(s))
+}
+
+// levelBytesMax is the longest spelling that is looked at.
+const levelBytesMax = 16
+
+func normalizeLevel(s []byte) string {
+	if len(s) > levelBytesMax {
+		return ""
+	}
+	var buf [levelBytesMax]byte
+	low := append(buf[:0], bytes.TrimSpace(s)...)
+	for i, c := range low {
+		if c >= utf8.RuneSelf {
+			low = bytes.ToLower(low)
+			break
+		}
+		if 'A' <= c && c <= 'Z' {
+			low[i] = c + 'a' - 'A'
+		}
+	}
+	switch string(low) {
 	case "trace", "trc", "finest", "finer", "verbose", "t":
 		return LevelTrace
 	case "debug", "dbg", "debu", "fine", "d", "7":

@@ -25,7 +25,7 @@ type Record struct {
 	ID       string    // given by the sender, else derived from Seq by the store
 	Seq      uint64    // durable position, given by the store: from 1, below 2^53, never reused, stable over merges and restarts
 	Time     time.Time // event time, UTC, nanoseconds
-	Received time.Time // receipt, UTC
+	Received time.Time // receipt, UTC, kept to the millisecond
 	Original string    // the sender's timestamp where Time was clamped to Received, else ""
 
 	Cluster, Region, Cloud, Namespace, Pod, Container, Node string

@@ -1,7 +1,6 @@
 package logging
 
 import (
-	"fmt"
 	"testing"
 	"time"
 )
@@ -42,7 +41,7 @@ func FuzzParseRFC3339(f *testing.F) {
 		got, ok := parseRFC3339(s)
 		want, err := time.Parse(time.RFC3339Nano, s)
 		if ok && (err != nil || got != want.UTC()) {
-			t.Fatal(fmt.Sprintf("%q read as %v, want %v (%v)", s, got, want, err))
+			t.Fatalf("%q read as %v, want %v (%v)", s, got, want, err)
 		}
 	})
 }

@@ -8,10 +8,12 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
 	"github.com/oriel-project/oriel/internal/clock"
+	"github.com/oriel-project/oriel/internal/shape"
 	"github.com/oriel-project/oriel/tenant"
 )
 
@@ -34,7 +36,8 @@ type Raw struct {
 	AddFields bool
 }
 
-// Stamper turns what came in into records. Safe for concurrent use.
+// Stamper turns what came in into records. Safe for concurrent use; it must not
+// be copied.
 type Stamper struct {
 	// Clock tells the time of receipt; nil is the machine's.
 	Clock clock.Clock
@@ -43,6 +46,9 @@ type Stamper struct {
 	// OnClamp is told of every record whose event time was replaced by the time of
 	// receipt. May be nil.
 	OnClamp func(tenant.ID)
+
+	shapes  shape.Cache
+	readers sync.Pool // of *reader
 }
 
 // Bounds of one record.
@@ -73,19 +79,39 @@ const (
 // in lower case and with _ for what Elasticsearch does not allow in names;
 // without namespace logs-{cluster}-_node for a node's journal and
 // logs-{cluster}-_none else. Only under a tenant's credential the index the
-// sender named is kept instead.
+// sender named is kept instead. The time of receipt is kept to the millisecond,
+// that of the event to the nanosecond.
+//
+// The record shares the memory of raw.Source, which must not be changed any more.
 func (s *Stamper) Stamp(w tenant.Write, raw Raw) (Record, error) {
 	if !w.Valid() {
 		return Record{}, errors.New("the credential may not write logs: use one with write access")
 	}
-	src, err := cleanSource(raw.Source)
-	if err != nil {
-		return Record{}, err
+	r, _ := s.readers.Get().(*reader)
+	if r == nil {
+		r = newReader(&s.shapes)
+	}
+	rec, err := s.stamp(r, w, raw)
+	s.readers.Put(r)
+	return rec, err
+}
+
+func (s *Stamper) stamp(r *reader, w tenant.Write, raw Raw) (Record, error) {
+	src := bytes.TrimSpace(raw.Source)
+	if len(src) > SourceBytesMax {
+		return Record{}, fmt.Errorf("document of %d bytes: split it, the most is %d", len(src), SourceBytesMax)
+	}
+	var c claims
+	if !r.read(&c, src) {
+		var err error
+		if src, err = cleanSource(src); err != nil {
+			return Record{}, err
+		}
+		c = gather(string(src))
 	}
 	if len(raw.ID) > IDBytesMax || !utf8.ValidString(raw.ID) {
 		return Record{}, fmt.Errorf("id of %d bytes: want valid UTF-8 of at most %d", len(raw.ID), IDBytesMax)
 	}
-	c := gather(string(src))
 	now := time.Now
 	if s.Clock != nil {
 		now = s.Clock
@@ -93,17 +119,17 @@ func (s *Stamper) Stamp(w tenant.Write, raw Raw) (Record, error) {
 	cluster := w.Cluster()
 	rec := Record{
 		ID:        raw.ID,
-		Received:  now().UTC(),
+		Received:  time.UnixMilli(now().UnixMilli()).UTC(),
 		Cluster:   cluster.Name,
 		Region:    cluster.Region,
 		Cloud:     cluster.Cloud,
-		Namespace: c.first(claimNamespace),
+		Namespace: c.strs[claimNamespace],
 		Pod:       c.name(claimPod),
 		Container: c.name(claimContainer),
 		Node:      c.name(claimNode),
 		Stream:    c.name(claimStream),
 		Level:     c.level,
-		Message:   strings.TrimRight(c.first(claimMessage), "\r\n"),
+		Message:   trimNewlines(c.strs[claimMessage]),
 		Source:    src,
 	}
 	if rec.Node == "" && raw.Node {
@@ -112,17 +138,22 @@ func (s *Stamper) Stamp(w tenant.Write, raw Raw) (Record, error) {
 	if len(rec.Namespace) > labelBytesMax {
 		return Record{}, fmt.Errorf("namespace of %d bytes: want at most %d", len(rec.Namespace), labelBytesMax)
 	}
-	clamped := s.stampTime(&rec, raw.Time, c)
+	clamped := s.stampTime(&rec, raw.Time, &c)
 	if rec.Namespace == "" && raw.Node {
 		rec.Tenant, _ = w.NodeOwner()
 	} else {
 		rec.Tenant, _ = w.Owner(rec.Namespace, rec.Time)
 	}
-	if rec.Index, err = indexName(w, &rec, raw); err != nil {
+	var err error
+	if rec.Index, err = r.indexName(w, &rec, &raw); err != nil {
 		return Record{}, err
 	}
 	if raw.AddFields {
-		rec.Source = addFields(&rec)
+		has := c.top
+		if !c.regular {
+			has = addedIn(string(rec.Source))
+		}
+		rec.Source = addFields(&rec, has)
 	}
 	if clamped && s.OnClamp != nil {
 		s.OnClamp(rec.Tenant)
@@ -130,12 +161,16 @@ func (s *Stamper) Stamp(w tenant.Write, raw Raw) (Record, error) {
 	return rec, nil
 }
 
-// cleanSource gives one JSON object in valid UTF-8, without blanks around it.
-func cleanSource(src []byte) ([]byte, error) {
-	src = bytes.TrimSpace(src)
-	if len(src) > SourceBytesMax {
-		return nil, fmt.Errorf("document of %d bytes: split it, the most is %d", len(src), SourceBytesMax)
+// trimNewlines cuts the ends of line off the end.
+func trimNewlines(s string) string {
+	for len(s) > 0 && (s[len(s)-1] == '\n' || s[len(s)-1] == '\r') {
+		s = s[:len(s)-1]
 	}
+	return s
+}
+
+// cleanSource gives one JSON object in valid UTF-8.
+func cleanSource(src []byte) ([]byte, error) {
 	if !utf8.Valid(src) {
 		src = bytes.ToValidUTF8(src, []byte("\uFFFD"))
 	}
@@ -147,10 +182,10 @@ func cleanSource(src []byte) ([]byte, error) {
 
 // stampTime finds the event time. It reports whether that was so far off that
 // the time of receipt took its place.
-func (s *Stamper) stampTime(rec *Record, given time.Time, c claims) bool {
+func (s *Stamper) stampTime(rec *Record, given time.Time, c *claims) bool {
 	rec.Time = rec.Received
 	original := ""
-	if t, ok := eventTime(c.time); ok {
+	if t, ok := eventTime(&c.time); ok {
 		rec.Time, original = t, c.time.Text()
 	} else if !given.IsZero() {
 		rec.Time, original = given.UTC(), given.UTC().Format(time.RFC3339Nano)
@@ -165,7 +200,7 @@ func (s *Stamper) stampTime(rec *Record, given time.Time, c claims) bool {
 
 // eventTime reads @timestamp: a date, or milliseconds since the epoch as a
 // number or in digits.
-func eventTime(v Value) (time.Time, bool) {
+func eventTime(v *Value) (time.Time, bool) {
 	if v.Kind == KindString {
 		if t, ok := ParseTime(v.Str); ok {
 			return t, true
@@ -174,7 +209,8 @@ func eventTime(v Value) (time.Time, bool) {
 		if err != nil {
 			return time.Time{}, false
 		}
-		v = Int(x)
+		n := Int(x)
+		v = &n
 	}
 	if v.Kind != KindInt && v.Kind != KindFloat || v.Kind == KindInt && (v.Int > math.MaxInt64/2 || v.Int < math.MinInt64/2) {
 		return time.Time{}, false
@@ -182,121 +218,19 @@ func eventTime(v Value) (time.Time, bool) {
 	return v.time()
 }
 
-// claim is something the sender says about a record, in order of preference.
-type claim uint8
-
-const (
-	claimNamespace claim = iota
-	claimPod
-	claimContainer
-	claimNode
-	claimHost
-	claimStream
-	claimMessage
-	claimsNum
-)
-
-// claims are what a document says about itself.
-type claims struct {
-	strs  [claimsNum]string
-	rank  [claimsNum]uint8 // of the name that strs came from; 0: none yet
-	time  Value
-	level string
-	torn  bool // two namespaces are claimed with equal right
-}
-
-func (c *claims) first(k claim) string { return c.strs[k] }
-
-// name is first without what is too long to be a name.
-func (c *claims) name(k claim) string {
-	if len(c.strs[k]) > nameBytesMax {
-		return ""
-	}
-	return c.strs[k]
-}
-
-// claimOf tells which claim a field is; a higher rank is preferred.
-func claimOf(name string) (k claim, rank uint8) {
-	switch name {
-	case "kubernetes.namespace_name":
-		return claimNamespace, 2
-	case "namespace":
-		return claimNamespace, 1
-	case "kubernetes.pod_name":
-		return claimPod, 2
-	case "pod":
-		return claimPod, 1
-	case "kubernetes.container_name":
-		return claimContainer, 2
-	case "container":
-		return claimContainer, 1
-	case "kubernetes.host":
-		return claimNode, 3
-	case "kubernetes.node_name":
-		return claimNode, 2
-	case "node":
-		return claimNode, 1
-	case "_HOSTNAME":
-		return claimHost, 2
-	case "host":
-		return claimHost, 1
-	case "stream":
-		return claimStream, 1
-	case "message":
-		return claimMessage, 6
-	case belowFields + "message":
-		return claimMessage, 5
-	case belowFields + "msg":
-		return claimMessage, 4
-	case "log": // the whole line, where the application's JSON was read
-		return claimMessage, 3
-	case "msg":
-		return claimMessage, 2
-	case "MESSAGE":
-		return claimMessage, 1
-	}
-	return 0, 0
-}
-
-// gather reads the claims of a document.
-func gather(src string) claims {
-	c := claims{}
-	best := len(levelNames)
-	all := flatten(src, flat{names: make([]string, 0, 24), vals: make([]Value, 0, 24)})
-	for at, field := range all.names {
-		v := &all.vals[at]
-		if field == FieldTime && c.time.Kind == Missing {
-			c.time = *v
-			continue
-		}
-		if k, rank := claimOf(field); rank > 0 && rank >= c.rank[k] && v.Kind == KindString && v.Str != "" {
-			switch {
-			case rank > c.rank[k]:
-				c.strs[k], c.rank[k] = v.Str, rank
-				c.torn = c.torn && k != claimNamespace
-			case k == claimNamespace && v.Str != c.strs[k]:
-				c.torn = true
-			}
-		}
-		for i, name := range levelNames[:best] {
-			if name == field {
-				if l := NormalizeLevel(v.Text()); l != "" {
-					c.level, best = l, i
-				}
-				break
-			}
-		}
-	}
-	if c.torn || all.cut {
-		c.strs[claimNamespace] = ""
-	}
-	return c
-}
-
 // indexName decides the index of a record whose owner is known.
-func indexName(w tenant.Write, rec *Record, raw Raw) (string, error) {
-	if _, ok := w.Tenant(); ok && raw.Index != "" {
-		return raw.Index, CheckIndexName(raw.Index)
+func (r *reader) indexName(w tenant.Write, rec *Record, raw *Raw) (string, error) {
+	if raw.Index != "" {
+		if _, ok := w.Tenant(); ok {
+			if raw.Index == r.goodIndex {
+				return raw.Index, nil
+			}
+			err := CheckIndexName(raw.Index)
+			if err == nil {
+				r.goodIndex = raw.Index
+			}
+			return raw.Index, err
+		}
 	}
 	namespace := rec.Namespace
 	switch {
@@ -306,7 +240,11 @@ func indexName(w tenant.Write, rec *Record, raw Raw) (string, error) {
 	default:
 		namespace = "_none"
 	}
-	return IndexFor(rec.Cluster, namespace), nil
+	known := &r.indices[hashName(namespace)%uint64(len(r.indices))]
+	if known.namespace != namespace || known.cluster != rec.Cluster {
+		*known = indexOf{rec.Cluster, namespace, IndexFor(rec.Cluster, namespace)}
+	}
+	return known.index, nil
 }
 
 const indexIllegal = "\\/*?\"<>| ,#:"
@@ -349,77 +287,4 @@ func CheckIndexName(name string) error {
 		return bad("must be valid UTF-8")
 	}
 	return nil
-}
-
-// messageRepeatMax is the longest message, in bytes, that addFields adds.
-const messageRepeatMax = 64 << 10
-
-// addFields writes the stamped fields into the source where it has no such
-// name, and leaves the rest as it is, byte by byte.
-func addFields(rec *Record) []byte {
-	has := topNames(string(rec.Source))
-	var more []byte
-	add := func(name, value string) {
-		if value == "" || has[name] {
-			return
-		}
-		v, err := json.Marshal(value)
-		if err != nil {
-			return // cannot be: every string marshals
-		}
-		more = append(append(append(append(more, ',', '"'), name...), '"', ':'), v...)
-	}
-	add(FieldTime, rec.Time.Format(time.RFC3339Nano))
-	add(fieldOriginal, rec.Original)
-	add(fieldLevel, rec.Level)
-	// Readers of _source, Grafana's log view among them, know one name for the
-	// message; what shippers of containers and journald call it is another one. A
-	// long one is not written twice.
-	if len(rec.Message) <= messageRepeatMax {
-		add(fieldMessage, rec.Message)
-	}
-	add("cluster", rec.Cluster)
-	add("region", rec.Region)
-	add("cloud", rec.Cloud)
-	add("namespace", rec.Namespace)
-	add("pod", rec.Pod)
-	add("container", rec.Container)
-	add("node", rec.Node)
-	if len(more) == 0 {
-		return rec.Source
-	}
-	body := rec.Source[:len(rec.Source)-1] // without the last brace
-	if len(bytes.TrimSpace(body)) == 1 {   // nothing but the first one
-		more = more[1:]
-	}
-	out := make([]byte, 0, len(body)+len(more)+1)
-	return append(append(append(out, body...), more...), '}')
-}
-
-// topNames gives the names at the top of a JSON object.
-func topNames(src string) map[string]bool {
-	f := flattener{s: src, i: 1}
-	names := map[string]bool{}
-	for {
-		if f.space(); f.peek() != '"' {
-			return names
-		}
-		name, ok := f.str()
-		if f.space(); !ok || f.peek() != ':' {
-			return names
-		}
-		names[name] = true
-		f.i++
-		f.space()
-		switch f.peek() {
-		case '{', '[':
-			ok = f.skip()
-		default:
-			ok = f.value("", depthMax)
-		}
-		if f.space(); !ok || f.peek() != ',' {
-			return names
-		}
-		f.i++
-	}
 }

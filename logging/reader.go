@@ -1,0 +1,192 @@
+package logging
+
+import (
+	"bytes"
+	"slices"
+	"unsafe"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/oriel-project/oriel/internal/shape"
+)
+
+// reader reads the claims of documents. What a shape can claim is found out
+// once; a document of a known shape is then read in one pass. Not safe for
+// concurrent use.
+type reader struct {
+	scanner *shape.Scanner
+	plans   map[*shape.Shape]*claimPlan
+	scratch []byte
+
+	// What was read before mostly comes again: names are given out as the same
+	// string, so that who compares them later only compares pointers.
+	names     [1024]string
+	indices   [256]indexOf
+	goodIndex string
+}
+
+// indexOf is an index that was made before.
+type indexOf struct{ cluster, namespace, index string }
+
+// plansMax is how many shapes a reader knows before it begins anew.
+const plansMax = 4096
+
+func newReader(c *shape.Cache) *reader {
+	return &reader{scanner: shape.NewScanner(c), plans: map[*shape.Shape]*claimPlan{}}
+}
+
+// claimPlan is what documents of one shape can claim, and by which holes.
+type claimPlan struct {
+	time   int         // the hole of the event time; -1 without
+	claims []claimHole // by claim, the preferred first, then as in the document
+	levels []int       // holes, likewise
+	top    addedSet
+}
+
+type claimHole struct {
+	hole int
+	of   claim
+	rank uint8
+}
+
+func newClaimPlan(s *shape.Shape, src []byte) *claimPlan {
+	p := &claimPlan{time: -1, top: addedIn(string(src))}
+	var order []int
+	for i, h := range s.Holes() {
+		if h.Path == FieldTime {
+			if h.Nth == 0 {
+				p.time = i
+			}
+			continue
+		}
+		// A number is a string where it is too large for one; see flattener.number.
+		if k, rank := claimOf(h.Path); rank > 0 && h.Type != shape.Bool {
+			p.claims = append(p.claims, claimHole{i, k, rank})
+		}
+		if at := slices.Index(levelNames[:], h.Path); at >= 0 && h.Type != shape.Bool {
+			p.levels, order = append(p.levels, i), append(order, at*shape.HolesMax+i)
+		}
+	}
+	slices.SortStableFunc(p.claims, func(a, b claimHole) int {
+		if a.of != b.of {
+			return int(a.of) - int(b.of)
+		}
+		return int(b.rank) - int(a.rank)
+	})
+	slices.Sort(order)
+	for i, o := range order {
+		p.levels[i] = o % shape.HolesMax
+	}
+	return p
+}
+
+// read reads the claims of a document, as gather does. It gives false for what
+// has no shape, which may be valid or not. The message shares the memory of src.
+func (r *reader) read(c *claims, src []byte) bool {
+	s, spans, _, ok := r.scanner.Scan(src)
+	if !ok {
+		return false
+	}
+	p := r.plans[s]
+	if p == nil {
+		if len(r.plans) >= plansMax {
+			clear(r.plans)
+		}
+		p = newClaimPlan(s, src)
+		r.plans[s] = p
+	}
+	c.regular, c.top = true, p.top
+	holes := s.Holes()
+	token := func(hole int) []byte { return src[spans[hole].From:spans[hole].To] }
+	if p.time >= 0 {
+		c.time = r.value(holes[p.time].Type, token(p.time))
+	}
+	torn := false
+	for i := range p.claims {
+		h := &p.claims[i]
+		if h.rank < c.rank[h.of] {
+			continue
+		}
+		text := token(h.hole)
+		escaped := bytes.IndexByte(text, '\\') >= 0
+		if escaped {
+			text = r.unescape(text)
+		} else if holes[h.hole].Type == shape.Number {
+			if v := number(text); v.Kind != KindString {
+				continue
+			}
+		}
+		switch {
+		case len(text) == 0:
+		case c.rank[h.of] == 0:
+			c.rank[h.of] = h.rank
+			switch {
+			case h.of != claimMessage:
+				c.strs[h.of] = r.name(text)
+			case escaped:
+				c.strs[h.of] = string(text)
+			default:
+				c.strs[h.of] = shared(text)
+			}
+		case h.of == claimNamespace && c.strs[h.of] != string(text):
+			torn = true
+		}
+	}
+	if torn {
+		c.strs[claimNamespace] = ""
+	}
+	for _, hole := range p.levels {
+		text := token(hole)
+		if holes[hole].Type == shape.Number || bytes.IndexByte(text, '\\') >= 0 {
+			v := r.value(holes[hole].Type, text)
+			c.level = NormalizeLevel(v.Text())
+		} else {
+			c.level = normalizeLevel(text)
+		}
+		if c.level != "" {
+			break
+		}
+	}
+	return true
+}
+
+// value gives the value of a token, as flatten does. That of a string without
+// escapes shares the token's memory.
+func (r *reader) value(t shape.Type, token []byte) Value {
+	switch {
+	case t == shape.Number:
+		return number(token)
+	case t == shape.Bool:
+		return Boolean(len(token) == len("true"))
+	case bytes.IndexByte(token, '\\') >= 0:
+		return String(string(r.unescape(token)))
+	}
+	return String(shared(token))
+}
+
+func number(token []byte) Value {
+	f := flattener{s: string(token)}
+	return f.number()
+}
+
+func (r *reader) unescape(token []byte) []byte {
+	r.scratch = shape.Unescape(r.scratch[:0], token)
+	return r.scratch
+}
+
+// name gives the string of a name, mostly the one that was given before.
+func (r *reader) name(b []byte) string {
+	if len(b) > nameBytesMax {
+		return string(b)
+	}
+	known := &r.names[xxhash.Sum64(b)%uint64(len(r.names))]
+	if *known != string(b) {
+		*known = string(b)
+	}
+	return *known
+}
+
+func hashName(s string) uint64 { return xxhash.Sum64String(s) }
+
+// shared gives the string of bytes that do not change any more.
+func shared(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
