@@ -146,6 +146,9 @@ type Logs struct {
 	Retention      Duration `yaml:"retention" doc:"how long records are kept where a tenant asks for nothing else"`
 	RetentionMax   Duration `yaml:"retention_max" doc:"the longest retention that a tenant may ask for"`
 	RecordBytesMax Bytes    `yaml:"record_bytes_max" doc:"the largest record that is taken"`
+	Buffer         Bytes    `yaml:"buffer" doc:"memory that fresh records may take before they are written to a segment; up to three times as much while the disk cannot keep up"`
+	SearchMemory   Bytes    `yaml:"search_memory" doc:"the most memory that one search may take"`
+	Searches       int      `yaml:"searches" doc:"how many searches run at a time, the others wait in turns; 0: twice the number of processors"`
 }
 
 // The values of Logs.Durability.
@@ -220,6 +223,7 @@ func Default(role Role) *Config {
 		Logs: Logs{
 			Store: StoreEmbedded, Durability: DurabilitySync,
 			Retention: Duration(7 * day), RetentionMax: Duration(90 * day), RecordBytesMax: 1 << 20,
+			Buffer: 64 << 20, SearchMemory: 256 << 20,
 		},
 		Metrics: Metrics{
 			Store:     StoreEmbedded,

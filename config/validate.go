@@ -181,6 +181,15 @@ func (k *checker) stores() {
 	if k.Metrics.RetentionMax < k.Metrics.Retention {
 		k.bad("metrics.retention_max", "%s is less than metrics.retention, %s: want at least that, such as 400d", k.Metrics.RetentionMax, k.Metrics.Retention)
 	}
+	if b := k.Logs.Buffer; b < 1<<20 || b > 8<<30 {
+		k.bad("logs.buffer", "%s: want 1MiB to 8GiB, such as 64MiB", b)
+	}
+	if b := k.Logs.SearchMemory; b < 1<<20 || b > 1<<40 {
+		k.bad("logs.search_memory", "%s: want 1MiB or more, such as 256MiB", b)
+	}
+	if n := k.Logs.Searches; n < 0 || n > 10_000 {
+		k.bad("logs.searches", "%d: want the number of searches that may run at a time, or 0", n)
+	}
 	if b := k.Logs.RecordBytesMax; b < 1<<10 || b > 64<<20 {
 		k.bad("logs.record_bytes_max", "%s: want 1KiB to 64MiB, such as 1MiB", b)
 	}

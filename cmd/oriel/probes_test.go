@@ -128,6 +128,7 @@ var probes = map[string][]probe{
 	"GET /admin/v1/tokens":                      {get("/admin/v1/tokens")},
 	"POST /admin/v1/tokens":                     {post("/admin/v1/tokens", `{"kind":"tenant","tenant":"NAME"}`)},
 	"DELETE /admin/v1/tokens/{id}":              {send("DELETE", "/admin/v1/tokens/NAME", "", "")},
+	"POST /admin/v1/logs/merge":                 {post("/admin/v1/logs/merge", "")},
 	"GET,HEAD /{$}":                             {get("/")},
 	"GET,HEAD /assets/{hash}/{name}":            {get("/assets/x/NAME"), get("/assets/x/..%2FNAME")},
 }

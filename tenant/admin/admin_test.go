@@ -134,6 +134,30 @@ func TestOnlyTheOperator(t *testing.T) {
 	}
 }
 
+func TestMergeLogs(t *testing.T) {
+	merges := 0
+	for _, tt := range []struct {
+		name   string
+		merge  func(context.Context) error
+		status int
+	}{
+		{"merged", func(context.Context) error { merges++; return nil }, http.StatusNoContent},
+		{"no such store", nil, http.StatusNotFound},
+		{"it fails", func(context.Context) error { return errors.New("disk full") }, http.StatusInternalServerError},
+	} {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest(http.MethodPost, "/admin/v1/logs/merge", nil)
+		r = r.WithContext(tenant.WithRead(r.Context(), scopetest.Operator()))
+		New(Options{MergeLogs: tt.merge}).ServeHTTP(w, r)
+		if w.Code != tt.status || strings.Contains(w.Body.String(), "disk full") {
+			t.Errorf("%s: %d %s, want %d", tt.name, w.Code, w.Body, tt.status)
+		}
+	}
+	if merges != 1 {
+		t.Errorf("merged %d times", merges)
+	}
+}
+
 func TestClient(t *testing.T) {
 	ctx := context.Background()
 	srv := httptest.NewServer(as(scopetest.Operator(), central(t)))

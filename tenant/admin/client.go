@@ -100,3 +100,9 @@ func (c *Client) Tokens(ctx context.Context) ([]tenant.TokenInfo, error) {
 func (c *Client) RevokeToken(ctx context.Context, id string) error {
 	return c.call(ctx, http.MethodDelete, "/admin/v1/tokens/"+url.PathEscape(id), nil, nil)
 }
+
+// MergeLogs brings the log store's segments into as few as there can be, which
+// can take minutes: HTTP must allow for them.
+func (c *Client) MergeLogs(ctx context.Context) error {
+	return c.call(ctx, http.MethodPost, "/admin/v1/logs/merge", nil, nil)
+}

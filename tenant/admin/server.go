@@ -32,6 +32,9 @@ var _ Tenants = (*registry.Registry)(nil)
 type Options struct {
 	Tenants Tenants
 	Tokens  tenant.Tokens
+	// MergeLogs brings the log store's segments into as few as there can be. nil:
+	// there is no such store here.
+	MergeLogs func(context.Context) error
 	Logger  *slog.Logger // of changes, and of what could not be answered; nil: nowhere
 }
 
@@ -55,6 +58,7 @@ func New(o Options) httpx.API {
 		{http.MethodGet, "/admin/v1/tokens", s.tokens},
 		{http.MethodPost, "/admin/v1/tokens", s.createToken},
 		{http.MethodDelete, "/admin/v1/tokens/{id}", s.revokeToken},
+		{http.MethodPost, "/admin/v1/logs/merge", s.mergeLogs},
 	} {
 		m.Handle(httpx.Route{Methods: []string{rt.method}, Pattern: rt.pattern, Access: httpx.Operator}, s.guarded(rt.h))
 	}
@@ -99,6 +103,20 @@ func (s server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		s.o.Logger.Error("operator request failed", "id", id, "method", r.Method, "path", r.URL.Path, "error", err)
 		httpx.JSONError(w, r, http.StatusInternalServerError, "this could not be done: the log says why under the id "+id)
 	}
+}
+
+// mergeLogs answers when everything is merged, or the caller has left.
+func (s server) mergeLogs(w http.ResponseWriter, r *http.Request) error {
+	if s.o.MergeLogs == nil {
+		httpx.JSONError(w, r, http.StatusNotFound, "there is no embedded log store here: nothing to merge")
+		return nil
+	}
+	if err := s.o.MergeLogs(r.Context()); err != nil {
+		return err
+	}
+	s.changed(r, "log segments merged")
+	w.WriteHeader(http.StatusNoContent)
+	return nil
 }
 
 func (s server) changed(r *http.Request, what string, args ...any) {
