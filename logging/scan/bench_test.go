@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -103,6 +104,14 @@ var benchWorld = sync.OnceValue(func() map[string][]scan.Source {
 	recs := benchRecords()
 	rules := scan.Rules{Included: true, Cut: -1 << 63}
 	memory := tableSource(rules, recs)
+	if p, err := memory.Open(); err == nil {
+		fmt.Println("blocks in memory", p.Len())
+	}
+	for _, src := range fileSources(memory) {
+		if p, err := src.Open(); err == nil {
+			fmt.Println("blocks in files", p.Len())
+		}
+	}
 	return map[string][]scan.Source{"memory": {memory}, "file": fileSources(memory)}
 })
 
@@ -170,14 +179,26 @@ func BenchmarkSearch(b *testing.B) {
 		for _, question := range questions(time.Unix(0, newest).UTC(), biggest(b, sources)) {
 			b.Run(where+"/"+strings.ReplaceAll(question.name, " ", "-"), func(b *testing.B) {
 				b.ReportAllocs()
+				before := cpu()
 				for b.Loop() {
 					if _, err := scan.Search(context.Background(), question.q, sources, scan.Options{}); err != nil {
 						b.Fatal(err)
 					}
 				}
+				// What others use of the machine does not count.
+				b.ReportMetric(float64((cpu()-before).Microseconds())/float64(b.N)/1000, "cpu-ms/op")
 			})
 		}
 	}
+}
+
+// cpu is what this process used of the processors.
+func cpu() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		panic(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // biggest gives the namespace with the second most records.

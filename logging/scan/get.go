@@ -3,7 +3,6 @@ package scan
 import (
 	"context"
 	"slices"
-	"sort"
 
 	"github.com/oriel-project/oriel/logging"
 	"github.com/oriel-project/oriel/logging/segment"
@@ -90,91 +89,19 @@ func rowOf(b segment.Block, seq uint64) (int, error) {
 	return slices.Index(seqs, seq), err
 }
 
-// fieldsRows is how many records Fields looks at, at least; the blocks that hold
-// the newest of them are looked at as a whole.
-const fieldsRows = 5000
-
 // Fields gives the fields of the newest records of the indices (nil: all) with
-// the types seen, as logging.FieldsOf does. Of many records it takes whole
-// blocks, the newest first, until they hold 5,000 rows.
+// the types seen: logging.FieldsOf.
 func Fields(ctx context.Context, sources []Source, indices []string) ([]logging.FieldInfo, error) {
-	s := newSearch(ctx, sources)
-	s.q.Indices = indices
-	l := logging.NewFieldList()
-	rows := 0
-	for i := range sources {
-		src := &sources[i]
-		for _, rec := range src.Loose {
-			if hasIndex(indices, rec.Index) && src.Rules.Shows(rec) {
-				l.Add(logging.NewDoc(rec))
-				rows++
-			}
-		}
-	}
-	order := s.newest()
-	for len(order) > 0 && rows < fieldsRows {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		more, err := s.candidates(order[0])
-		if err != nil {
-			return nil, err
-		}
-		order = order[1:]
-		slices.SortFunc(more, func(a, b candidate) int { return -compareTimes(a.info.TimeMax, b.info.TimeMax) })
-		for i := range more {
-			if rows >= fieldsRows {
-				break
-			}
-			n, err := s.fieldsOf(l, &more[i])
-			if err != nil {
-				return nil, err
-			}
-			rows += n
-		}
-	}
-	return l.Result(), nil
+	return logging.FieldsOf(ctx, searcher{sources: sources}, indices)
 }
 
-func compareTimes(a, b int64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
+// searcher is as much of a View as FieldsOf needs.
+type searcher struct {
+	logging.View
+	sources []Source
 }
 
-// newest gives the sources with blocks, the newest first.
-func (s *search) newest() []int {
-	var order []int
-	for i := range s.sources {
-		if src := &s.sources[i]; src.Open != nil && src.Rules.Included && src.TimeMax >= src.Rules.Cut {
-			order = append(order, i)
-		}
-	}
-	sort.SliceStable(order, func(a, b int) bool { return s.sources[order[a]].TimeMax > s.sources[order[b]].TimeMax })
-	return order
-}
-
-// fieldsOf adds the fields of a block.
-func (s *search) fieldsOf(l *logging.FieldList, c *candidate) (int, error) {
-	e := &s.eval
-	e.open(c)
-	sel, err := e.visible()
-	if err != nil || len(sel) == 0 {
-		return 0, err
-	}
-	for _, row := range sel {
-		if err := e.tick(64); err != nil {
-			return 0, err
-		}
-		d, err := e.document(int(row))
-		if err != nil {
-			return 0, err
-		}
-		l.Add(d)
-	}
-	return len(sel), nil
+// Search implements logging.View.
+func (s searcher) Search(ctx context.Context, q logging.Query) (*logging.Result, error) {
+	return Search(ctx, q, s.sources, Options{})
 }

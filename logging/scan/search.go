@@ -29,8 +29,7 @@ type search struct {
 	levelNames []string
 	stamped    []string
 
-	hashed *segment.IDs // whose hashes are these, by ordinal
-	hashes []uint64
+	idHashes idHashes
 
 	counted int64
 	top     topK
