@@ -123,12 +123,15 @@ func appendSource(b Block, dst []byte, row int) ([]byte, error) {
 		c, err := b.Own(hole)
 		if err != nil {
 			failed = err
-			return dst
+			return append(dst, "null"...)
 		}
 		if holes[hole].Type != shape.String {
 			return c.AppendString(dst, row)
 		}
 		scratch = c.AppendString(scratch[:0], row)
+		if err := c.Err(); err != nil {
+			failed = err
+		}
 		return shape.AppendQuoted(dst, scratch)
 	})
 	return dst, failed
@@ -160,6 +163,9 @@ func record(b Block, row int) (logging.Record, error) {
 			return rec, err
 		}
 		*to = c.String(row)
+		if err := c.Err(); err != nil {
+			return rec, err
+		}
 	}
 	if rec.ID == "" {
 		rec.ID = logging.DerivedID(rec.Seq)

@@ -91,6 +91,19 @@ func (c *Column) AppendString(dst []byte, row int) []byte {
 	return dst
 }
 
+// Err is what went wrong in reading strings that are unpacked or looked up when
+// they are asked for (KindText, KindIDs): those are empty then. It is for after
+// the last AppendString, String or Value.
+func (c *Column) Err() error {
+	switch c.Kind {
+	case KindText:
+		return c.Text.Err()
+	case KindIDs:
+		return c.IDs.Err()
+	}
+	return nil
+}
+
 // String gives what AppendString appends. It shares memory with the column where
 // that holds the string.
 func (c *Column) String(row int) string {

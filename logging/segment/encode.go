@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/oriel-project/oriel/internal/colenc"
+	"github.com/oriel-project/oriel/internal/iddict"
 	"github.com/oriel-project/oriel/internal/text"
 )
 
@@ -78,6 +79,14 @@ func (e *blockEncoder) alias(number int) {
 	e.cols++
 }
 
+// ids stores ordinals.
+func (e *blockEncoder) ids(ordinals []uint32, f iddict.Format) {
+	from := e.chunk(encIDs)
+	e.data = colenc.AppendOrdinals(e.data, ordinals)
+	e.end(from)
+	e.meta = append(e.meta, byte(f))
+}
+
 // column stores a column; rowTimes are the records' times.
 func (e *blockEncoder) column(c *Column, rowTimes []int64) {
 	switch c.Kind {
@@ -96,10 +105,6 @@ func (e *blockEncoder) column(c *Column, rowTimes []int64) {
 		e.end(from)
 	case KindTimes:
 		e.times(c, rowTimes)
-	case KindIDs:
-		from := e.chunk(encIDs)
-		e.data = colenc.AppendOrdinals(e.data, c.Ordinals)
-		e.end(from)
 	case KindText:
 		off, data := c.Text.AppendAll(e.off[:0], e.plain[:0])
 		e.off, e.plain = off, data
@@ -198,7 +203,7 @@ func (e *blockEncoder) canonical(c *Column) []uint16 {
 func (e *blockEncoder) dict(codes []uint16, spelled encoding) {
 	n := len(e.list)
 	for _, d := range e.dicts {
-		if d.values >= n && e.follows(codes, d) {
+		if d.values >= n && d.values*2 <= len(codes) && e.follows(codes, d) {
 			from := e.chunk(encMapped | spelled)
 			e.data = colenc.AppendStringList(e.data, e.list, e.z)
 			e.endList(from, d, codes)

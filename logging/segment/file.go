@@ -2,12 +2,14 @@ package segment
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
 	"time"
 
 	"github.com/oriel-project/oriel/internal/colenc"
+	"github.com/oriel-project/oriel/internal/iddict"
 	"github.com/oriel-project/oriel/internal/vfs"
 )
 
@@ -89,7 +91,7 @@ func readAt(f vfs.File, b []byte, at int64) error {
 	if n == len(b) {
 		return nil
 	}
-	if err == nil || err == io.EOF {
+	if err == nil || errors.Is(err, io.EOF) {
 		return corrupt("%d bytes at %d of a file that ends before", len(b), at)
 	}
 	return err
@@ -130,10 +132,11 @@ type Part struct {
 	info   *PartInfo
 	number int
 
+	ids partIDs
+
 	mu    sync.Mutex // guards what is read when first needed
 	index *partIndex
-	ids   *IDs
-	given *givenTable
+	given *iddict.Table
 }
 
 // Info describes the part.

@@ -308,7 +308,7 @@ func (b *fileBlock) decode(m *columnMeta) (*Column, error) {
 			err = c.Text.Err()
 		}
 	case encIDs:
-		if c.IDs, err = b.part.IDs(); err == nil {
+		if c.IDs, err = b.part.idsOf(m.format); err == nil {
 			if c.Ordinals, err = colenc.DecodeOrdinals(chunk, n, nil); err == nil {
 				err = c.IDs.check(c.Ordinals)
 			}

@@ -22,8 +22,7 @@ const (
 // The limits of what is read: nothing is allocated from a length beyond them.
 const (
 	directoryMax = 256 << 20 // of the list of parts
-	indexMax     = 1 << 30   // of a part's index, unpacked
-	columnsMax   = 1 << 17   // of a block: a shape's holes and what is stamped
+	indexMax     = 256 << 20 // of a part's index, unpacked
 )
 
 // The columns of a block by number: first three, then the own ones, then those

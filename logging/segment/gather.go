@@ -26,17 +26,16 @@ type gatherer struct {
 	rows  int
 	whole bool // one input as it is
 
-	ints     []int64
-	mant     []int64
-	frac     []uint8
-	codes    []uint16
-	ordinals []uint32
-	off      []uint32
-	data     []byte
-	values   []string
-	index    map[string]uint16
-	maps     map[*Column][]uint16
-	cols     []*Column // one a run
+	ints   []int64
+	mant   []int64
+	frac   []uint8
+	codes  []uint16
+	off    []uint32
+	data   []byte
+	values []string
+	index  map[string]uint16
+	maps   map[*Column][]uint16
+	cols   []*Column // one a run
 }
 
 // begin says which rows are put together from now on.
@@ -207,6 +206,13 @@ func (g *gatherer) plain(out *Column) error {
 	g.off, g.data = append(g.off[:0], 0), g.data[:0]
 	for i, r := range g.runs {
 		c := g.cols[i]
+		if c.Kind == KindIDs {
+			var err error
+			if g.off, g.data, err = c.IDs.AppendAll(g.off, g.data, c.Ordinals[r.from:r.from+r.n]); err != nil {
+				return err
+			}
+			continue
+		}
 		for row := r.from; row < r.from+r.n; row++ {
 			g.data = c.AppendString(g.data, int(row))
 			if len(g.data) > stringsMax && len(g.runs) > 1 {

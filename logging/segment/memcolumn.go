@@ -31,6 +31,7 @@ type memColumn struct {
 	spelled  bool // the strings are numbers as they were written
 	alias    int32
 	layout   colenc.Layout
+	room     int // rows that are expected
 	lastCode uint16
 	last     string // the value of the last row, in dictionary form
 	values   []string
@@ -83,7 +84,7 @@ func (c *memColumn) appendTime(s []byte, n int, times []int64) bool {
 		c.mant = append(make([]int64, 0, max(2*n, 16)), times[:n]...)
 	}
 	if c.mant != nil {
-		c.mant = append(c.mant, ns)
+		c.mant = push(c.mant, ns, n)
 	}
 	return true
 }
@@ -108,7 +109,7 @@ func (c *memColumn) untime(seed maphash.Seed, n int, times []int64) {
 	if old.mant != nil {
 		times = old.mant
 	}
-	*c = memColumn{}
+	*c = memColumn{room: old.room}
 	var b []byte
 	for i, ns := range times[:n] {
 		b = colenc.AppendTime(b[:0], ns, old.layout)
@@ -127,22 +128,42 @@ func (c *memColumn) appendString(seed maphash.Seed, s []byte, n int) {
 	case formDict:
 		if string(s) == c.last && n > 0 {
 			if c.codes != nil {
-				c.codes = append(c.codes, c.lastCode)
+				c.codes = push(c.codes, c.lastCode, n)
 			}
 			return
 		}
 		c.appendCode(seed, s, n)
 	case formPlain:
-		c.data = append(c.data, s...)
-		c.off = append(c.off, uint32(len(c.data)))
+		c.appendPlain(s, n)
 	}
+}
+
+func (c *memColumn) appendPlain(s []byte, n int) {
+	if free := cap(c.data) - len(c.data); free < len(s) {
+		// What is there says how much there will be.
+		want := 2*cap(c.data) + len(s)
+		if rows := cap(c.off); n > 64 && rows > n {
+			want = max(len(c.data)+len(s), min(want, (len(c.data)/n+1)*(rows+rows/16)))
+		}
+		c.data = append(make([]byte, 0, want), c.data...)
+	}
+	c.data = append(c.data, s...)
+	c.off = push(c.off, uint32(len(c.data)), n+1)
+}
+
+// push appends v behind n others, with room for twice as many rows where there
+// is none left.
+func push[T any](s []T, v T, n int) []T {
+	if len(s) == cap(s) {
+		s = append(make([]T, 0, min(max(2*n, 16), max(RowsMax, n+1)+1)), s...)
+	}
+	return append(s, v)
 }
 
 func (c *memColumn) appendCode(seed maphash.Seed, s []byte, n int) {
 	if n >= dictRowsMin && len(c.values)*4 > n {
 		c.toPlain(n)
-		c.data = append(c.data, s...)
-		c.off = append(c.off, uint32(len(c.data)))
+		c.appendPlain(s, n)
 		return
 	}
 	if 2*len(c.values) >= len(c.table) {
@@ -162,10 +183,10 @@ func (c *memColumn) appendCode(seed maphash.Seed, s []byte, n int) {
 	c.lastCode = code - 1
 	c.last = c.values[c.lastCode]
 	if c.codes == nil && c.lastCode != 0 {
-		c.codes = make([]uint16, n, max(2*n, 16))
+		c.codes = make([]uint16, n, max(2*n, c.room, 16))
 	}
 	if c.codes != nil {
-		c.codes = append(c.codes, c.lastCode)
+		c.codes = push(c.codes, c.lastCode, n)
 	}
 }
 
@@ -187,8 +208,8 @@ func (c *memColumn) toPlain(n int) {
 	for i := range n {
 		size += len(c.values[c.code(i)])
 	}
-	c.off = make([]uint32, 1, 2*n+1)
-	c.data = make([]byte, 0, 2*size)
+	c.off = make([]uint32, 1, max(2*n, c.room)+1)
+	c.data = make([]byte, 0, (size/n+1)*max(2*n, c.room))
 	for i := range n {
 		c.data = append(c.data, c.values[c.code(i)]...)
 		c.off = append(c.off, uint32(len(c.data)))
@@ -208,12 +229,12 @@ func (c *memColumn) appendNumber(seed maphash.Seed, s []byte, n int) {
 	if c.form == formNumbers {
 		mant, frac, ok := colenc.ParseDecimal(s)
 		if ok {
-			c.mant = append(c.mant, mant)
+			c.mant = push(c.mant, mant, n)
 			if c.frac == nil && frac != 0 {
-				c.frac = make([]uint8, n, max(2*n, 16))
+				c.frac = make([]uint8, n, max(cap(c.mant), 16))
 			}
 			if c.frac != nil {
-				c.frac = append(c.frac, frac)
+				c.frac = push(c.frac, frac, n)
 			}
 			return
 		}
@@ -225,7 +246,7 @@ func (c *memColumn) appendNumber(seed maphash.Seed, s []byte, n int) {
 // spell turns n numbers into the strings they were written as.
 func (c *memColumn) spell(seed maphash.Seed, n int) {
 	mant, frac := c.mant, c.frac
-	*c = memColumn{form: formDict, spelled: true}
+	*c = memColumn{form: formDict, spelled: true, room: c.room}
 	var b []byte
 	for i := range n {
 		var f uint8
@@ -237,12 +258,12 @@ func (c *memColumn) spell(seed maphash.Seed, n int) {
 	}
 }
 
-func (c *memColumn) appendBool(v bool) {
+func (c *memColumn) appendBool(v bool, n int) {
 	var b uint16
 	if v {
 		b = 1
 	}
-	c.codes = append(c.codes, b)
+	c.codes = push(c.codes, b, n)
 }
 
 // view gives rows [0, n) as a Column; times are those of the records.

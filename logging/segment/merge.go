@@ -11,11 +11,11 @@ type input struct {
 	info   *Info
 	times  []int64 // nil until open
 	seqs   []uint64
-	perm   []int32    // the rows in order; nil: as they are
-	at     int        // next of them
-	picked int        // rows that stand in picks
-	shared int        // rows whose documents are counted
-	ids    [][]uint32 // of own columns whose strings are in the dictionary: the ordinals; nil: not
+	perm   []int32           // the rows in order; nil: as they are
+	at     int               // next of them
+	picked int               // rows that stand in picks
+	shared int               // rows whose documents are counted
+	ids    map[int]*idColumn // own columns whose strings go to the part's dictionary
 }
 
 // open reads what the order is made of.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/oriel-project/oriel/internal/colenc"
+	"github.com/oriel-project/oriel/internal/iddict"
 	"github.com/oriel-project/oriel/internal/shape"
 	"github.com/oriel-project/oriel/tenant"
 )
@@ -22,8 +23,10 @@ type PartInfo struct {
 	Offset, Length   int64 // in the file: everything of the part
 
 	// What of the part begins where, and how long it is.
-	index, ids, given piece
-	indexRaw          uint64 // bytes of the index, unpacked
+	index    piece
+	ids      [2]piece // the dictionaries of ids of 8 and of 16 bytes
+	given    piece
+	indexRaw uint64 // bytes of the index, unpacked
 }
 
 // IndexStat says what a part has of an index, cluster and namespace.
@@ -71,7 +74,8 @@ func (p *PartInfo) appendTo(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, uint64(p.Length))
 	dst = appendPiece(dst, p.index, p.Offset)
 	dst = binary.AppendUvarint(dst, p.indexRaw)
-	dst = appendPiece(dst, p.ids, p.Offset)
+	dst = appendPiece(dst, p.ids[0], p.Offset)
+	dst = appendPiece(dst, p.ids[1], p.Offset)
 	dst = appendPiece(dst, p.given, p.Offset)
 	dst = binary.AppendUvarint(dst, uint64(len(p.Indices)))
 	for _, s := range p.Indices {
@@ -98,7 +102,7 @@ func (r *reader) part(size int64) PartInfo {
 	}
 	p.index = r.piece(p.Offset, p.Length)
 	p.indexRaw = r.uvarint()
-	p.ids = r.piece(p.Offset, p.Length)
+	p.ids = [2]piece{r.piece(p.Offset, p.Length), r.piece(p.Offset, p.Length)}
 	p.given = r.piece(p.Offset, p.Length)
 	if p.indexRaw > indexMax {
 		r.fail()
@@ -309,6 +313,7 @@ func (r *reader) block(b *blockEntry, x *partIndex, p *PartInfo) bool {
 type columnMeta struct {
 	enc     encoding
 	layout  colenc.Layout
+	format  iddict.Format
 	bounded bool
 	crc     uint32
 	offset  uint32 // in the block
@@ -374,7 +379,11 @@ func parseMeta(b *blockEntry, x *partIndex) ([]columnMeta, error) {
 			m.low, m.high, m.bounded = r.varint(), r.varint(), true
 		case encDecimal:
 			m.low, m.high, m.bounded = int64(r.uint64()), int64(r.uint64()), true
-		case encPlain, encText, encIDs, encBool:
+		case encIDs:
+			if m.format = iddict.Format(r.byte()); m.format.Width() == 0 {
+				return nil, corrupt("column %d: ids of format %d", i, m.format)
+			}
+		case encPlain, encText, encBool:
 		default:
 			return nil, corrupt("column %d: encoding %d", i, m.enc)
 		}

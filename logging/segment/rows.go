@@ -29,6 +29,9 @@ type Rows struct {
 	mu     *sync.RWMutex // guards chunks; shared by the Rows of a Table
 	chunks []*chunk
 	rows   int
+	// expected is how many rows there may be: as many as the stream had in the
+	// table before. It saves growing step by step.
+	expected int
 
 	vals    [][]byte // of the row at hand: the string of each hole
 	scratch []byte
@@ -117,9 +120,9 @@ func (r *Rows) append(rec *logging.Record, spans []shape.Span, escaped bool) int
 	if n > 0 && (ns < c.times[n-1] || ns == c.times[n-1] && seq < c.seqs[n-1]) {
 		c.unsorted = true
 	}
-	c.times = append(c.times, ns)
-	c.seqs = append(c.seqs, seq)
-	c.received = append(c.received, floorMilli(rec.Received.UnixNano()))
+	c.times = push(c.times, ns, n)
+	c.seqs = push(c.seqs, seq, n)
+	c.received = push(c.received, floorMilli(rec.Received.UnixNano()), n)
 	c.timeMin, c.timeMax = min(c.timeMin, ns), max(c.timeMax, ns)
 	c.seqMin, c.seqMax = min(c.seqMin, seq), max(c.seqMax, seq)
 	c.sourceBytes += int64(len(rec.Source))
@@ -151,17 +154,32 @@ func (r *Rows) append(rec *logging.Record, spans []shape.Span, escaped bool) int
 
 func (r *Rows) newChunk() *chunk {
 	c := &chunk{timeMin: math.MaxInt64, timeMax: math.MinInt64, seqMin: math.MaxUint64}
+	room := min(max(r.expected-r.rows, 0), RowsMax)
+	if room > 0 {
+		c.times, c.seqs, c.received = make([]int64, 0, room), make([]uint64, 0, room), make([]int64, 0, room)
+	}
+	for s := range c.stamps {
+		c.stamps[s].room = room
+	}
 	if r.shape == nil {
-		c.own = []memColumn{{form: formPlain, off: make([]uint32, 1, 9)}}
+		c.own = []memColumn{{form: formPlain, off: make([]uint32, 1, 9), room: room}}
 		return c
 	}
 	c.own = make([]memColumn, len(r.types))
 	for i, t := range r.types {
+		col := &c.own[i]
+		col.room = room
 		switch t {
 		case shape.Number:
-			c.own[i].form = formNumbers
+			col.form = formNumbers
+			if room > 0 {
+				col.mant = make([]int64, 0, room)
+			}
 		case shape.Bool:
-			c.own[i].form = formBool
+			col.form = formBool
+			if room > 0 {
+				col.codes = make([]uint16, 0, room)
+			}
 		}
 	}
 	return c
@@ -185,7 +203,7 @@ func (r *Rows) appendOwn(c *chunk, src []byte, spans []shape.Span, escaped bool)
 		case shape.Number:
 			col.appendNumber(r.seed, v, c.n)
 		default:
-			col.appendBool(len(v) == len("true"))
+			col.appendBool(len(v) == len("true"), c.n)
 		}
 	}
 }
@@ -220,7 +238,7 @@ func (r *Rows) appendStamp(c *chunk, s int, v string) {
 // unalias gives a column strings of its own: those that its alias has.
 func (r *Rows) unalias(c *chunk, col *memColumn) {
 	from := c.own[col.alias].view(c.n, c.times)
-	*col = memColumn{}
+	*col = memColumn{room: col.room}
 	var b []byte
 	for i := range c.n {
 		b = from.AppendString(b[:0], i)

@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"strings"
 	"sync"
+	"unsafe"
 
 	"github.com/oriel-project/oriel/internal/shape"
 	"github.com/oriel-project/oriel/logging"
@@ -21,6 +22,8 @@ type Table struct {
 	tenant  tenant.ID
 	scanner *shape.Scanner
 	seed    maphash.Seed
+	// expected is how many rows streams had in the table before, by hash.
+	expected map[uint64]int
 
 	mu      sync.RWMutex // guards what follows, and the chunks of all rows
 	streams map[uint64][]*stream
@@ -28,11 +31,18 @@ type Table struct {
 	shaped  int
 	rows    int
 	held    int64
+
+	scans   []scanned
+	spans   []shape.Span
+	touched []*stream
 }
 
 type stream struct {
 	Rows
-	day int32
+	day  int32
+	hash uint64
+
+	first, last int32 // of the records at hand; first is -1 where there are none
 }
 
 // NewTable makes an empty table.
@@ -44,12 +54,49 @@ func newTable(t tenant.ID, s *shape.Scanner, seed maphash.Seed) *Table {
 
 // Next makes an empty table that knows the shapes of this one, to which nothing
 // must be appended any more.
-func (t *Table) Next() *Table { return newTable(t.tenant, t.scanner, t.seed) }
+func (t *Table) Next() *Table {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	next := newTable(t.tenant, t.scanner, t.seed)
+	next.expected = make(map[uint64]int, len(t.order))
+	for _, s := range t.order {
+		if s.rows >= expectedMin {
+			next.expected[s.hash] = s.rows + s.rows/16
+		}
+	}
+	return next
+}
+
+// expectedMin is the number of rows from which on a stream's is worth knowing.
+const expectedMin = 64
 
 // Append adds records; they have their seq. Nothing of them is kept but copies.
 func (t *Table) Append(recs []logging.Record) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	for len(recs) > 0 {
+		n := min(len(recs), appendMax)
+		t.appendSome(recs[:n])
+		recs = recs[n:]
+	}
+}
+
+// appendMax is the number of records that are taken apart before the first is
+// put into its stream.
+const appendMax = 1024
+
+// scanned is a record that was taken apart.
+type scanned struct {
+	from, to int // its spans
+	escaped  bool
+	next     int32 // of the same stream; -1: none
+}
+
+// appendSome takes the records apart and puts them into their streams one stream
+// after the other: the columns of one stream fit into the processor's cache, those
+// of all streams do not.
+func (t *Table) appendSome(recs []logging.Record) {
+	t.scans, t.spans, t.touched = t.scans[:0], t.spans[:0], t.touched[:0]
 	for i := range recs {
 		rec := &recs[i]
 		sh, spans, escaped, ok := t.scanner.Scan(rec.Source)
@@ -57,7 +104,25 @@ func (t *Table) Append(recs []logging.Record) {
 			sh = nil
 		}
 		s := t.stream(rec, sh)
-		t.held += s.append(rec, spans, escaped)
+		from := len(t.spans)
+		if s.shape != nil {
+			t.spans = append(t.spans, spans...)
+		}
+		t.scans = append(t.scans, scanned{from, len(t.spans), escaped, -1})
+		if s.first < 0 {
+			s.first = int32(i)
+			t.touched = append(t.touched, s)
+		} else {
+			t.scans[s.last].next = int32(i)
+		}
+		s.last = int32(i)
+	}
+	for _, s := range t.touched {
+		for i := s.first; i >= 0; i = t.scans[i].next {
+			sc := &t.scans[i]
+			t.held += s.append(&recs[i], t.spans[sc.from:sc.to], sc.escaped)
+		}
+		s.first = -1
 	}
 	t.rows += len(recs)
 }
@@ -83,7 +148,8 @@ func (t *Table) stream(rec *logging.Record, sh *shape.Shape) *stream {
 		Index: strings.Clone(rec.Index), Cluster: strings.Clone(rec.Cluster), Region: strings.Clone(rec.Region),
 		Cloud: strings.Clone(rec.Cloud), Namespace: strings.Clone(rec.Namespace), Container: strings.Clone(rec.Container),
 	}
-	s := &stream{Rows: *newRows(t.tenant, l, sh, &t.mu, t.seed), day: day}
+	s := &stream{Rows: *newRows(t.tenant, l, sh, &t.mu, t.seed), day: day, hash: h, first: -1}
+	s.expected = t.expected[h]
 	t.streams[h] = append(t.streams[h], s)
 	t.order = append(t.order, s)
 	t.held += streamBytes
@@ -95,9 +161,8 @@ func (t *Table) hash(rec *logging.Record, sh *shape.Shape, day int32) uint64 {
 	h := maphash.String(t.seed, rec.Namespace)
 	h = h*31 + maphash.String(t.seed, rec.Container)
 	h = h*31 + maphash.String(t.seed, rec.Index)
-	if sh != nil {
-		h = h*31 + maphash.Comparable(t.seed, sh)
-	}
+	// Shapes of one scanner are equal where their addresses are.
+	h = h*31 + uint64(uintptr(unsafe.Pointer(sh)))*0x9e3779b97f4a7c15
 	return h*31 + uint64(uint32(day))
 }
 

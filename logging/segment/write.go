@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/oriel-project/oriel/internal/colenc"
+	"github.com/oriel-project/oriel/internal/iddict"
 	"github.com/oriel-project/oriel/internal/shape"
 	"github.com/oriel-project/oriel/internal/vfs"
 	"github.com/oriel-project/oriel/logging"
@@ -121,7 +122,7 @@ type partWriter struct {
 	info  PartInfo
 	index *indexWriter
 	ids   *idWriter
-	given []givenID
+	given iddict.TableBuilder
 	strm  *streamSource
 }
 
@@ -161,21 +162,20 @@ func (w *fileWriter) part(src *PartSource) (PartInfo, error) {
 
 // finish writes what stands behind the blocks.
 func (p *partWriter) finish() error {
-	var err error
-	if p.info.ids, err = p.piece(p.ids.bytes(p.info.Blocks)); err != nil {
-		return err
+	for at := range p.info.ids {
+		p.info.ids[at] = p.piece(p.ids.bytes(at))
 	}
-	if p.info.given, err = p.piece(givenBytes(p.given)); err != nil {
-		return err
+	if p.given.Len() > 0 {
+		p.info.given = p.piece(p.given.AppendTo(nil))
+	} else {
+		p.info.given = p.piece(nil)
 	}
 	raw := p.index.bytes()
 	p.info.indexRaw = uint64(len(raw))
 	if len(raw) > indexMax {
 		return fmt.Errorf("index of %d bytes: more than the %d a part may have", len(raw), indexMax)
 	}
-	if p.info.index, err = p.piece(p.z.Append(nil, raw), nil); err != nil {
-		return err
-	}
+	p.info.index = p.piece(p.z.Append(nil, raw))
 	slices.SortFunc(p.info.Indices, func(a, b IndexStat) int {
 		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Cluster, b.Cluster), strings.Compare(a.Namespace, b.Namespace))
 	})
@@ -183,10 +183,11 @@ func (p *partWriter) finish() error {
 	return p.err
 }
 
-func (p *partWriter) piece(b []byte, err error) (piece, error) {
+// piece writes a piece of the part.
+func (p *partWriter) piece(b []byte) piece {
 	at := piece{offset: p.at, length: int64(len(b)), crc: checksum(b)}
 	p.write(b)
-	return at, err
+	return at
 }
 
 // rareRows is the number of rows below which a shape does not have a stream: its

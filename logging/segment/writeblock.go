@@ -38,8 +38,12 @@ func (p *partWriter) block(picks []pick) error {
 		own = len(p.strm.shape.Holes())
 	}
 	for h := range own {
-		if p.ids.has(g.runs, h) {
-			e.column(p.ids.gather(g, h), p.times)
+		if f := p.ids.format(g.runs, h); f != 0 {
+			ordinals, err := p.ids.gather(g.runs, h, uint32(p.info.Blocks))
+			if err != nil {
+				return err
+			}
+			e.ids(ordinals, f)
 			continue
 		}
 		c, err := g.column(func(in *input) (*Column, error) { return in.column(h) })
@@ -76,7 +80,7 @@ func (p *partWriter) block(picks []pick) error {
 }
 
 // minuteNanos is the length of a minute.
-const minuteNanos = 60 * 1e9
+const minuteNanos = int64(60 * 1e9)
 
 // stampedInts stores times, positions and times of receipt; p.times and p.seqs
 // have the first two then.
@@ -111,7 +115,7 @@ func (p *partWriter) giveIDs(c *Column) (given int) {
 	for row := range c.N {
 		if id = c.AppendString(id[:0], row); len(id) > 0 {
 			given++
-			p.given = append(p.given, givenID{hash: givenHash(p.strm.labels.Index, id), block: uint32(p.info.Blocks), row: uint32(row)})
+			p.given.Add(givenHash(p.strm.labels.Index, id), uint32(p.info.Blocks), uint16(row))
 		}
 	}
 	return given
@@ -173,8 +177,17 @@ func (p *partWriter) add(in *Info, columns int, counts, meta, data []byte) {
 
 // wholes implements sink.
 func (p *partWriter) wholes(in *input) bool {
-	_, ok := in.b.(*fileBlock)
-	return ok
+	b, ok := in.b.(*fileBlock)
+	if !ok {
+		return false
+	}
+	cols, err := b.columns()
+	for i := range cols {
+		if cols[i].enc == encIDs && in.ids[i-colOwn] == nil {
+			return false
+		}
+	}
+	return err == nil
 }
 
 // whole implements sink: the chunks stay as they are, but for the ordinals of
@@ -194,10 +207,15 @@ func (p *partWriter) whole(in *input) error {
 	for i := range cols {
 		m := &cols[i]
 		chunk := all[m.offset : m.offset+m.length]
+		if checksum(chunk) != m.crc && !m.enc.inIndex() {
+			return b.part.damage(b.number, b.name(i), corrupt("the checksum of %d bytes", m.length))
+		}
 		if m.enc == encIDs {
-			from := e.chunk(encIDs)
-			e.data = colenc.AppendOrdinals(e.data, p.ids.whole(in, i-colOwn))
-			e.end(from)
+			ordinals, err := p.ids.gather([]run{{in, 0, int32(in.info.Rows)}}, i-colOwn, uint32(p.info.Blocks))
+			if err != nil {
+				return err
+			}
+			e.ids(ordinals, m.format)
 			continue
 		}
 		e.copy(m, chunk, b.part.index.strings)
