@@ -17,12 +17,12 @@ const (
 	levelLoose         // as before, and it is enough that the separators are alike
 	levels
 
-	fieldsMax   = 64  // of a template that is clustered
-	clustersMax = 48  // of templates with the same separators, at one level
-	clusterRows = 16  // a cluster of fewer rows is not worth it
-	frequent    = 64  // a template of as many rows stands for itself
-	depthMax    = 3   // fields in fields in fields
-	fieldRows   = 256 // a field of fewer rows is not worth a column of its own
+	fieldsMax   = 64   // of a template that is clustered
+	clustersMax = 48   // of templates with the same separators, at one level
+	clusterRows = 16   // a cluster of fewer rows is not worth it
+	frequent    = 64   // a template of as many rows stands for itself
+	depthMax    = 3    // fields in fields in fields
+	fieldRows   = 1024 // a field of fewer rows is not worth a column of its own; a quarter if it is of numbers
 
 	looseRepeats = 4 // how often a field of a loose cluster has to occur on average
 )
@@ -312,13 +312,19 @@ func (e *Encoder) gather(t *final, off []uint32) {
 func (e *Encoder) field(data []byte) {
 	c := &e.clusters
 	c.fieldOff, c.fieldBuf = append(c.fieldOff[:0], 0), c.fieldBuf[:0]
-	plain := len(e.vals) < fieldRows
+	plain, digits := len(e.vals) < fieldRows, 0
 	for _, s := range e.vals {
-		plain = plain && bytes.IndexByte(data[s.from:s.to], '\n') < 0
+		if plain {
+			v := data[s.from:s.to]
+			plain = bytes.IndexByte(v, '\n') < 0
+			if HasDigit(view(v)) {
+				digits++
+			}
+		}
 		c.fieldBuf = append(c.fieldBuf, data[s.from:s.to]...)
 		c.fieldOff = append(c.fieldOff, uint32(len(c.fieldBuf)))
 	}
-	if plain {
+	if plain && (digits < len(e.vals)/2 || len(e.vals) < fieldRows/4) {
 		if !e.dict(data) {
 			e.strings(data)
 		}
