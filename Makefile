@@ -7,10 +7,10 @@ CACHE  := $(or $(ORIEL_CACHE),$(abspath .cache))
 export ORIEL_CACHE := $(CACHE)
 LINT   := $(CACHE)/golangci-lint-$(shell cksum < test/tools/go.sum | cut -d' ' -f1)
 
-.PHONY: help run build check test soak fmt vet lint unit real fuzz clean
+.PHONY: help run build check test soak fmt vet lint unit real fuzz bench-logs clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 run: build ## build (some minutes the first time) and start the demo: http://127.0.0.1:7480
 	./bin/oriel up --demo
@@ -57,6 +57,21 @@ fuzz: ## every fuzz target for FUZZTIME each
 	  for f in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$d/*_test.go | sed 's/func //'); do \
 	    echo "$$d $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$d || exit 1; \
 	  done; done
+
+# The peer is built with cgo where there is a C compiler: its zstd is then the
+# one in C, which is faster. Its module does not say which release it is.
+VL         = $(CACHE)/victoria-logs-$(shell cksum < test/bench/go.sum | cut -d' ' -f1)
+VL_RELEASE = 1.24.0 with the fixes of June 2025
+$(VL):
+	@echo "Building VictoriaLogs (a minute the first time)." >&2
+	cd test/bench && CGO_ENABLED=$$(command -v gcc >/dev/null && echo 1 || echo 0) go build -o $@ github.com/VictoriaMetrics/VictoriaMetrics/app/victoria-logs
+
+# BENCH takes more of the flags of test/bench, such as BENCH='-only queries -query needle'.
+RECORDS ?= 5000000
+BENCH_WORK ?= $(CACHE)/bench-$(RECORDS)
+bench-logs: build $(VL) ## Oriel's log store beside VictoriaLogs: make bench-logs [RECORDS=200000] [BENCH='-skip-vl']
+	cd test/bench && go test ./... && go run . -oriel $(abspath bin/oriel) -vl $(VL) -vl-release '$(VL_RELEASE)' \
+	  -records $(RECORDS) -work $(BENCH_WORK) $(BENCH)
 
 clean:
 	rm -rf bin .cache data

@@ -13,6 +13,9 @@ type source struct {
 	job    bool
 	logger string
 	lines  *lines
+
+	seen    map[*template][][memory][]byte // values that may come again
+	clients [16]client                     // of a web server
 }
 
 type kind uint8
@@ -69,10 +72,16 @@ func (g *Generator) build() {
 	for _, p := range idPaths {
 		g.idPaths = append(g.idPaths, parse(line{text: p}))
 	}
-	for _, a := range agents {
-		g.agents = append(g.agents, parse(line{text: a}))
+	// A few versions of each program are in use at a time.
+	var uses []int
+	for i, a := range agents {
+		t := parse(line{text: a})
+		for v := range 5 {
+			g.agents = append(g.agents, t.append(g, nil))
+			uses = append(uses, agentWeights[i]*100/(v+1))
+		}
 	}
-	g.agentPick = newWheel(agentWeights)
+	g.agentPick = newWheel(uses)
 	weights := []int{}
 	for i := range len(teams) * len(environments) {
 		team, env := teams[i%len(teams)], environments[i/len(teams)]
@@ -110,7 +119,7 @@ func (g *Generator) deploy(ns *namespace, team string, w workload, rank int) {
 		pod := w.name + "-" + hash + "-" + g.suffix(5)
 		host := g.hosts[g.rng.IntN(len(g.hosts))]
 		add := func(container string, s source) {
-			s.noun = noun
+			s.noun, s.seen = noun, map[*template][][memory][]byte{}
 			for i, stream := range []string{"stdout", "stderr"} {
 				s.tail[i] = fmt.Sprintf(`"stream":"%s","kubernetes":{"namespace_name":"%s","pod_name":"%s","container_name":"%s","host":"%s",`+
 					`"labels":{"app":"%s","version":"%s","team":"%s","pod-template-hash":"%s"}}}`,

@@ -24,7 +24,7 @@ const Needle = "deadbeefcafef00d0123456789abcdef"
 
 // Version tells corpora of different generators apart; the golden test's hash
 // changes with it.
-const Version = 1
+const Version = 2
 
 // Options of a Generator.
 type Options struct {
@@ -41,19 +41,22 @@ type Generator struct {
 	i     int
 	start time.Time
 
-	namespaces         []*namespace
-	pickNamespace      wheel
-	hosts              []string
-	request, job, web  *lines
-	idPaths            []template
-	agents             []template
-	agentPick          wheel
-	traces             [64][2]uint64 // those of which more may come
-	traceNext          int
-	at                 time.Time // of the record in hand
-	src                *source
-	method             string
-	path, msg, scratch []byte
+	namespaces        []*namespace
+	pickNamespace     wheel
+	hosts             []string
+	request, job, web *lines
+	idPaths           []template
+	agents            [][]byte
+	agentPick         wheel
+	traces            [64][2]uint64 // those of which more may come
+	traceNext         int
+	blocks, sessions  [64]uint64 // ids that are written about more than once
+	pids              [64]uint64
+	at                time.Time // of the record in hand
+	src               *source
+	method            string
+	fixedPath         bool
+	path, msg         []byte
 }
 
 // New makes a generator.
@@ -63,6 +66,9 @@ func New(o Options) *Generator {
 	}
 	g := &Generator{o: o, rng: rand.New(rand.NewPCG(o.Seed, 0x6f7269656c)), start: o.End.Add(-o.Span).UTC()}
 	g.build()
+	for i := range g.blocks {
+		g.blocks[i], g.sessions[i], g.pids[i] = g.rng.Uint64(), g.rng.Uint64(), g.rng.Uint64()
+	}
 	for i := range g.traces {
 		g.traces[i] = [2]uint64{g.rng.Uint64(), g.rng.Uint64()}
 	}
@@ -127,11 +133,12 @@ func (g *Generator) arrival() time.Duration {
 	for _, h := range hourly {
 		sum += h
 	}
-	// Positions are counted in 1024ths of a record times the sum of the shares.
-	pos := (uint64(g.i)*1024 + g.rng.Uint64N(1024)) * sum
+	// Positions are counted in 2^24ths of a record times the sum of the shares:
+	// fine enough for any nanosecond to occur.
+	pos := (uint64(g.i)<<24 + g.rng.Uint64N(1<<24)) * sum
 	hour := uint64(g.o.Span) / uint64(len(hourly))
 	for h, share := range hourly {
-		unit := share * uint64(g.o.Records) * 1024
+		unit := share * uint64(g.o.Records) << 24
 		if pos < unit {
 			hi, lo := bits.Mul64(pos, hour)
 			within, _ := bits.Div64(hi, lo, unit)
@@ -205,13 +212,8 @@ func (g *Generator) access(dst []byte) ([]byte, int) {
 		g.msg = g.web.next(g).append(g, g.msg[:0])
 		return append(appendString(append(dst, `"message":`...), g.msg), ','), 1
 	}
-	b := g.ip(g.msg[:0])
-	b = append(b, " - "...)
-	if g.rng.Uint32N(8) == 0 {
-		b = append(g.user(b), ' ')
-	} else {
-		b = append(b, "- "...)
-	}
+	c := g.client()
+	b := append(append(g.msg[:0], c.from...), ' ')
 	// The line's time is that of the request's beginning.
 	took := g.latency()
 	b = g.at.Add(-time.Duration(took)*time.Microsecond).AppendFormat(append(b, '['), "02/Jan/2006:15:04:05 -0700")
@@ -224,20 +226,43 @@ func (g *Generator) access(dst []byte) ([]byte, int) {
 		level = "warn"
 	}
 	b = append(strconv.AppendUint(b, g.status(level), 10), ' ')
-	b = strconv.AppendUint(b, g.skewed(80_000), 10)
+	if size := uint64(len(g.path)) * 977; g.fixedPath && g.rng.Uint32N(4) > 0 {
+		b = strconv.AppendUint(b, size, 10)
+	} else {
+		b = strconv.AppendUint(b, g.skewed(80_000), 10)
+	}
 	if g.rng.Uint32N(3) == 0 {
 		b = append(b, ` "https://www.example.com/`...)
 		b = append(append(b, words[g.skewed(uint64(len(words)))]...), `" "`...)
 	} else {
 		b = append(b, ` "-" "`...)
 	}
-	b = append(g.agents[g.agentPick.spin(g)].append(g, b), '"')
+	b = append(append(b, c.agent...), '"')
 	g.msg = b
 	return append(appendString(append(dst, `"message":`...), g.msg), ','), 0
 }
 
+// client is who asks a web server.
+type client struct{ from, agent []byte }
+
+// client gives one that asked a moment ago, or, one in three times, another.
+func (g *Generator) client() *client {
+	c := &g.src.clients[g.rng.IntN(len(g.src.clients))]
+	if len(c.from) == 0 || g.rng.Uint32N(3) == 0 {
+		c.from = append(g.ip(c.from[:0]), " - "...)
+		if g.rng.Uint32N(8) == 0 {
+			c.from = g.user(c.from)
+		} else {
+			c.from = append(c.from, '-')
+		}
+		c.agent = g.agents[g.agentPick.spin(g)]
+	}
+	return c
+}
+
 func (g *Generator) nextPath() {
-	if g.rng.Uint32N(100) < 38 {
+	g.fixedPath = g.rng.Uint32N(100) < 60
+	if g.fixedPath {
 		g.path = append(g.path[:0], fixedPaths[g.skewed(uint64(len(fixedPaths)))]...)
 		return
 	}
@@ -273,18 +298,28 @@ func (g *Generator) trace() [2]uint64 {
 	return g.traces[g.traceNext]
 }
 
-// user appends a user's name: few of 200,000 are seen often.
+// recent gives an id of a set of which one in so many calls replaces one.
+func (g *Generator) recent(ids *[64]uint64, calls uint32) uint64 {
+	i := g.rng.IntN(len(ids))
+	if g.rng.Uint32N(calls) == 0 {
+		ids[i] = g.rng.Uint64()
+	}
+	return ids[i]
+}
+
+// user appends a user's name: few of 60,000 are seen often.
 func (g *Generator) user(dst []byte) []byte {
-	return strconv.AppendUint(append(dst, "u-"...), 100_000+g.skewed(200_000)*7919%900_000, 10)
+	return strconv.AppendUint(append(dst, "u-"...), 100_000+g.skewed(60_000)*7919%900_000, 10)
 }
 
 // ip appends an address: one in two is of the cluster, the others anybody's.
 func (g *Generator) ip(dst []byte) []byte {
 	var x uint64
 	if g.rng.Uint32N(2) == 0 {
-		x = 10<<24 | (20+g.rng.Uint64N(3))<<16 | g.skewed(1<<16)
+		pod := g.skewed(1000)
+		x = 10<<24 | (20+pod%3)<<16 | pod*7919&0xffff
 	} else {
-		x = g.skewed(1<<17)*2654435761&0xffffffff | 1<<24
+		x = g.skewed(1<<13)*2654435761&0xffffffff | 1<<24
 	}
 	for i := 3; i >= 0; i-- {
 		dst = strconv.AppendUint(dst, x>>(8*i)&255, 10)

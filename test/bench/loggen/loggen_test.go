@@ -14,7 +14,7 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 // The same options make the same bytes, on every machine and in every year: a
 // table of last year is comparable with today's.
 func TestSameBytes(t *testing.T) {
-	const want = "2093ee6c50a4d5f0d1afe348aa58bb5621b58a3a2fb72cf84f691e93c4cd104b"
+	const want = "c9e9b7d9b2789c8b97a18eb58c084c265ce0214e396393a6bb33736ea5f5f504"
 	h := sha256.New()
 	g := New(Options{Seed: 1, Records: 20_000, End: noon})
 	for doc, ok := g.Append(nil); ok; doc, ok = g.Append(doc[:0]) {
@@ -46,7 +46,7 @@ type record struct {
 
 // What the records look like on average.
 func TestShape(t *testing.T) {
-	const n = 200_000
+	const n = 100_000
 	g := New(Options{Seed: 7, Records: n, End: noon})
 	var bytes, message, withTrace, structured, accessLines, late, errors, refused, exceptions, needles int
 	traces, pods, namespaces, streams, paths := map[string]int{}, map[string]int{}, map[string]int{}, map[string]int{}, map[string]int{}
@@ -131,11 +131,11 @@ func TestShape(t *testing.T) {
 	within("largest namespace", share(namespaces[g.Namespaces()[0]]), 0.15, 0.3)
 	within("pods", float64(len(pods)), 990, 1000)
 	within("streams", float64(len(streams)), 1200, 2000)
-	within("paths in 1000", share(len(paths))*1000, 150, 600)
+	within("paths in 1000", share(len(paths))*1000, 100, 400)
 }
 
 func BenchmarkAppend(b *testing.B) {
-	g := New(Options{Seed: 1, Records: 1e9, End: noon})
+	g := New(Options{Seed: 1, Records: 1e8, End: noon})
 	var doc []byte
 	for b.Loop() {
 		doc, _ = g.Append(doc[:0])

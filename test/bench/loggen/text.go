@@ -2,6 +2,7 @@ package loggen
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -9,10 +10,15 @@ import (
 
 // template is a parsed line: literal, variable, literal, variable, ..., literal.
 type template struct {
-	level string
-	lits  []string
-	vars  []variable
+	level  string
+	lits   []string
+	vars   []variable
+	sticky []bool // of each variable, whether values come again
 }
+
+// sticky are the variables of which half of a source's values came a moment ago:
+// the same client, block or account is written about several times.
+var sticky = []string{"N", "blk", "sid", "pid", "id", "ip", "port", "size", "hex8", "hex16", "uuid", "user", "name", "amount", "host"}
 
 type variable func(g *Generator, dst []byte) []byte
 
@@ -33,14 +39,34 @@ func parse(l line) template {
 			panic(fmt.Sprintf("template %q: no variable %q", l.text, name))
 		}
 		t.vars, rest = append(t.vars, v), after
+		t.sticky = append(t.sticky, slices.Contains(sticky, name))
 	}
 }
 
+// memory is how many values of a variable a source may write again.
+const memory = 8
+
 func (t *template) append(g *Generator, dst []byte) []byte {
+	var seen [][memory][]byte
+	if g.src != nil {
+		if seen = g.src.seen[t]; seen == nil {
+			seen = make([][memory][]byte, len(t.vars))
+			g.src.seen[t] = seen
+		}
+	}
 	for i, lit := range t.lits {
 		dst = append(dst, lit...)
-		if i < len(t.vars) {
+		switch {
+		case i == len(t.vars):
+		case !t.sticky[i] || seen == nil:
 			dst = t.vars[i](g, dst)
+		default:
+			x := g.rng.Uint32N(2 * memory)
+			v := &seen[i][x/2]
+			if x%2 == 0 || len(*v) == 0 {
+				*v = t.vars[i](g, (*v)[:0])
+			}
+			dst = append(dst, *v...)
 		}
 	}
 	return dst
@@ -106,11 +132,13 @@ func variables() map[string]variable {
 		"n1":   number(func(g *Generator) uint64 { return g.skewed(10) }),
 		"n2":   number(func(g *Generator) uint64 { return 10 + g.skewed(30) }),
 		"n4":   number(func(g *Generator) uint64 { return 1000 + g.skewed(6000) }),
-		"N":    number(func(g *Generator) uint64 { return g.rng.Uint64N(1 << (10 + g.rng.Uint64N(18))) }),
+		"N":    number(func(g *Generator) uint64 { return g.rng.Uint64N(1 << (6 + g.rng.Uint64N(12))) }),
+		"pid":  number(func(g *Generator) uint64 { return g.recent(&g.pids, 6) % 4_000_000 }),
 		"size": number(func(g *Generator) uint64 { return size(g) }),
 		"port": number(func(g *Generator) uint64 { return port(g) }),
 		"pct":  number(func(g *Generator) uint64 { return g.rng.Uint64N(101) }),
-		"ms":   func(g *Generator, dst []byte) []byte { return appendMilli(dst, g.latency()) },
+		"id":   number(func(g *Generator) uint64 { return 1000 + g.skewed(20_000)*37 }),
+		"ms":   func(g *Generator, dst []byte) []byte { return appendMilli(dst, short(g.latency())) },
 		"amount": func(g *Generator, dst []byte) []byte {
 			cents := g.skewed(90000)
 			return fmt.Appendf(dst, "%d.%02d", cents/100, cents%100)
@@ -119,6 +147,7 @@ func variables() map[string]variable {
 		"blk":    blk,
 		"hex8":   func(g *Generator, dst []byte) []byte { return appendHex(dst, g.rng.Uint64(), 8) },
 		"hex16":  func(g *Generator, dst []byte) []byte { return appendHex(dst, g.rng.Uint64(), 16) },
+		"sid":    func(g *Generator, dst []byte) []byte { return appendHex(dst, g.recent(&g.sessions, 4), 16) },
 		"uuid":   uuid,
 		"user":   func(g *Generator, dst []byte) []byte { return g.user(dst) },
 		"word":   func(g *Generator, dst []byte) []byte { return append(dst, words[g.skewed(uint64(len(words)))]...) },
@@ -143,15 +172,24 @@ func variables() map[string]variable {
 	}
 }
 
+// short leaves two digits, or three.
+func short(x uint64) uint64 {
+	unit := uint64(1)
+	for x/unit >= 200 {
+		unit *= 10
+	}
+	return x / unit * unit
+}
+
 func size(g *Generator) uint64 {
-	if g.rng.Uint32N(3) == 0 {
+	if g.rng.Uint32N(2) == 0 {
 		return 64 << 20
 	}
 	return g.rng.Uint64N(64 << 20)
 }
 
 func port(g *Generator) uint64 {
-	if g.rng.Uint32N(4) == 0 {
+	if g.rng.Uint32N(3) > 0 {
 		return []uint64{5432, 6379, 8080, 9092, 443, 3306}[g.rng.IntN(6)]
 	}
 	return 32768 + g.rng.Uint64N(28232)
@@ -159,7 +197,7 @@ func port(g *Generator) uint64 {
 
 func blk(g *Generator, dst []byte) []byte {
 	dst = append(dst, "blk_"...)
-	return strconv.AppendInt(dst, int64(g.rng.Uint64()), 10)
+	return strconv.AppendInt(dst, int64(g.recent(&g.blocks, 8)), 10)
 }
 
 func uuid(g *Generator, dst []byte) []byte {
