@@ -121,7 +121,7 @@ func TestShape(t *testing.T) {
 	within("bytes of the message", share(message), 92, 102)
 	within("structured", share(structured), 0.55, 0.57)
 	within("access lines", share(accessLines), 0.19, 0.21)
-	within("late", share(late), 0.007, 0.012)
+	within("late", share(late), 0.005, 0.012)
 	within("needles", float64(needles), 1, 1)
 	within("records of a trace", float64(withTrace)/float64(len(traces)), 2.5, 2.9)
 	within("word error", share(errors), 0.01, 0.05)
