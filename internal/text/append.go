@@ -1,6 +1,9 @@
 package text
 
-import "strconv"
+import (
+	"encoding/binary"
+	"strconv"
+)
 
 // Append appends the string of a row to dst.
 func (c *Column) Append(dst []byte, row int) []byte {
@@ -21,11 +24,11 @@ func (c *Column) append(dst []byte, id, rank int) []byte {
 	caps := c.caps[t.from:t.to]
 	for i := range caps {
 		p := &caps[i]
-		dst = append(dst, t.text[last:p.at]...)
+		dst = appendShort(dst, t.text[last:p.at])
 		dst = c.value(dst, p, rank)
 		last = p.at + 1
 	}
-	return append(dst, t.text[last:]...)
+	return appendShort(dst, t.text[last:])
 }
 
 // value appends the value of a capsule.
@@ -36,7 +39,7 @@ func (c *Column) value(dst []byte, p *capsule, rank int) []byte {
 	}
 	switch p.kind {
 	case kindConst:
-		return append(dst, p.one...)
+		return appendShort(dst, p.one)
 	case kindDecimal:
 		if b == emptyBody {
 			return dst
@@ -74,7 +77,9 @@ func (c *Column) value(dst []byte, p *capsule, rank int) []byte {
 		if b.field == nil {
 			return dst
 		}
-		return b.field.Append(dst, rank)
+		f := b.field
+		f.openIDs()
+		return f.append(dst, int(f.ids[rank]), int(f.ranks[rank]))
 	}
 	if b == emptyBody {
 		return dst
@@ -82,7 +87,7 @@ func (c *Column) value(dst []byte, p *capsule, rank int) []byte {
 	if p.kind == kindDict {
 		rank = int(b.ints[rank])
 	}
-	return append(dst, b.text[b.off[rank]:b.off[rank+1]-1]...)
+	return appendShort(dst, b.text[b.off[rank]:b.off[rank+1]-1])
 }
 
 const (
@@ -93,13 +98,49 @@ const (
 )
 
 func appendDecimal(dst []byte, v uint64) []byte {
-	if v < 10 {
+	switch {
+	case v < 10:
 		return append(dst, byte('0'+v))
-	}
-	if v < 100 {
+	case v < 100:
 		return append(dst, pairs[2*v], pairs[2*v+1])
+	case v < 1000:
+		r := v % 100
+		return append(dst, byte('0'+v/100), pairs[2*r], pairs[2*r+1])
+	case v < 10000:
+		q, r := v/100, v%100
+		return append(dst, pairs[2*q], pairs[2*q+1], pairs[2*r], pairs[2*r+1])
 	}
 	return strconv.AppendUint(dst, v, 10)
+}
+
+// appendShort is append for strings that are mostly short: a call of memmove
+// costs more than some bytes.
+func appendShort(dst []byte, s string) []byte {
+	if n := len(dst); len(s) <= 16 && cap(dst)-n >= 16 {
+		d := dst[n : n+16]
+		switch {
+		case len(s) >= 8:
+			a, b := load64(s), load64(s[len(s)-8:])
+			binary.LittleEndian.PutUint64(d, a)
+			binary.LittleEndian.PutUint64(d[len(s)-8:], b)
+		case len(s) >= 4:
+			a, b := load32(s), load32(s[len(s)-4:])
+			binary.LittleEndian.PutUint32(d, a)
+			binary.LittleEndian.PutUint32(d[len(s)-4:], b)
+		case len(s) > 0:
+			d[0], d[len(s)/2], d[len(s)-1] = s[0], s[len(s)/2], s[len(s)-1]
+		}
+		return dst[:n+len(s)]
+	}
+	return append(dst, s...)
+}
+
+func load64(s string) uint64 {
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 | uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+}
+
+func load32(s string) uint32 {
+	return uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16 | uint32(s[3])<<24
 }
 
 // appendDigits appends v with zeros before it up to width digits.
