@@ -38,7 +38,13 @@ const (
 
 	keysKept   = 24 * time.Hour
 	syncEvery  = time.Second
+	flushEvery = time.Second // looked at, and tried again
 	sweepEvery = time.Minute
+
+	memtableBytesDefault = 64 << 20
+	memtableAgeDefault   = 10 * time.Minute
+	openFilesDefault     = 512
+	cacheBytesDefault    = 64 << 20
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

@@ -21,7 +21,7 @@ import (
 func written(t testing.TB, n int, fileMax int64) (fs *vfs.Mem, frames []frame) {
 	t.Helper()
 	fs = vfs.NewMem()
-	s, _ := open(t, fs, Options{SegmentBytesMax: fileMax})
+	s, _ := open(t, fs, Options{LogBytesMax: fileMax})
 	for i := range n {
 		r := rec("web", noon, fmt.Sprint("m", i))
 		if i%3 == 0 {
@@ -29,33 +29,34 @@ func written(t testing.TB, n int, fileMax int64) (fs *vfs.Mem, frames []frame) {
 		}
 		appendTo(t, s, logging.Batch{Key: fmt.Sprint("k", i), Records: []logging.Record{r, rec("pay", noon, fmt.Sprint("p", i))}})
 	}
-	for _, sec := range s.files[0].sections {
-		if len(frames) == 0 || frames[len(frames)-1].first != sec.frameFirst {
-			frames = append(frames, frame{first: sec.frameFirst})
-		}
-	}
-	r := &reader{f: s.files[0].f, number: 1, size: s.files[0].size, intern: func(b []byte) string { return string(b) }}
-	at := int64(headerLen)
-	for i := range frames {
-		fr, err := r.frame(at, true)
-		if err != nil {
-			t.Fatal(err)
-		}
-		frames[i] = *fr
-		at = fr.end()
-	}
+	frames = framesOf(t, s.logs[0])
 	closeStore(t, s)
 	return fs.Crash(nil), frames
 }
 
-// edit changes the bytes of the first file.
-func edit(t *testing.T, fs vfs.FS, change func(vfs.File)) {
+// framesOf reads the frames of a log file.
+func framesOf(t testing.TB, f *file) (frames []frame) {
+	t.Helper()
+	r := &reader{f: f.f, number: f.number, size: f.size, intern: func(b []byte) string { return string(b) }}
+	for at := int64(headerLen); at < f.size; {
+		fr, err := r.frame(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		frames = append(frames, *fr)
+		at = fr.end()
+	}
+	return frames
+}
+
+// change changes the bytes of the first log file.
+func change(t *testing.T, fs vfs.FS, how func(vfs.File)) {
 	t.Helper()
 	f, err := fs.Open("logs/" + fileName(1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	change(f)
+	how(f)
 	if err := f.Sync(); err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +79,7 @@ func TestTruncated(t *testing.T) {
 	fs, frames := written(t, 4, 1<<20)
 	for size := int64(0); size < frames[3].end(); size += 7 {
 		cut := fs.Crash(nil)
-		edit(t, cut, func(f vfs.File) { _ = f.Truncate(size) })
+		change(t, cut, func(f vfs.File) { _ = f.Truncate(size) })
 		whole := 0
 		for _, fr := range frames {
 			if fr.end() <= size {
@@ -112,11 +113,7 @@ func b2i(b bool) int {
 // TestFlipped flips a bit anywhere in the second of four frames, in the last
 // file and in an earlier one: that frame is lost, and the others are not.
 func TestFlipped(t *testing.T) {
-	for _, c := range []struct {
-		fileMax int64
-		fine    int
-	}{{1 << 20, 0}, {900, 0}, {900, 1}} {
-		fileMax := c.fileMax
+	for _, fileMax := range []int64{1 << 20, 900} {
 		fs, frames := written(t, 4, fileMax)
 		if len(frames) < 3 {
 			t.Fatalf("only %d frames in the first file of at most %d bytes", len(frames), fileMax)
@@ -124,8 +121,8 @@ func TestFlipped(t *testing.T) {
 		lost := frames[1]
 		for at := lost.offset; at < lost.end(); at += 3 {
 			bad := fs.Crash(nil)
-			edit(t, bad, func(f vfs.File) { flip(t, f, at) })
-			s, ev := open(t, bad, Options{SegmentBytesMax: fileMax, fineSectionsMax: c.fine})
+			change(t, bad, func(f vfs.File) { flip(t, f, at) })
+			s, ev := open(t, bad, Options{LogBytesMax: fileMax})
 			got := messages(t, s, scopetest.Operator())
 			for _, m := range []string{"m0", "p0", "m2", "p2", "m3", "p3"} {
 				if !slices.Contains(got, m) {
@@ -151,7 +148,7 @@ func TestFlipped(t *testing.T) {
 func TestHeader(t *testing.T) {
 	fs, _ := written(t, 2, 1<<20)
 	newer := fs.Crash(nil)
-	edit(t, newer, func(f vfs.File) {
+	change(t, newer, func(f vfs.File) {
 		h := make([]byte, headerLen)
 		_, _ = f.ReadAt(h, 0)
 		binary.LittleEndian.PutUint32(h[8:], formatVersion+1)
@@ -162,7 +159,7 @@ func TestHeader(t *testing.T) {
 		t.Errorf("newer version: %v", err)
 	}
 	bad := fs.Crash(nil)
-	edit(t, bad, func(f vfs.File) { flip(t, f, 20) })
+	change(t, bad, func(f vfs.File) { flip(t, f, 20) })
 	s, ev := open(t, bad, Options{})
 	if got := messages(t, s, scopetest.Operator()); len(got) != 4 || ev.count(EventCorrupt) != 1 {
 		t.Errorf("bad header: %q, %+v", got, ev.list)
@@ -182,9 +179,9 @@ func TestForgedFrame(t *testing.T) {
 	appendTo(t, s, logging.Batch{Records: []logging.Record{rec("web", noon, "good")}})
 	appendTo(t, s, logging.Batch{Records: []logging.Record{r}})
 	appendTo(t, s, logging.Batch{Records: []logging.Record{rec("web", noon, "last")}})
-	second := s.files[0].sections[1]
+	second := framesOf(t, s.logs[0])[1].sections[0]
 	closeStore(t, s)
-	edit(t, fs, func(f vfs.File) { flip(t, f, second.offset) })
+	change(t, fs, func(f vfs.File) { flip(t, f, second.offset) })
 	s, _ = open(t, fs, Options{})
 	defer closeStore(t, s)
 	if got := messages(t, s, scopetest.Read("shop")); !slices.Equal(got, []string{"good", "last"}) {
@@ -225,17 +222,17 @@ func FuzzFrame(f *testing.F) {
 		if next, err := r.next(headerLen); err != nil || next >= int64(len(file)) {
 			t.Fatalf("next: %d, %v", next, err)
 		}
-		fr, err := r.frame(headerLen, false)
+		fr, err := r.frame(headerLen)
 		if err != nil {
 			return
 		}
 		for _, sec := range fr.sections {
 			d := newDecoder(file[sec.offset:sec.offset+int64(sec.length)], sec.tenant, sec.frameFirst)
 			e := encoder{seq: sec.frameFirst}
-			var recs []*logging.Record
+			var recs []logging.Record
 			for d.next() {
 				recs = append(recs, d.record())
-				e.add(recs[len(recs)-1], d.id != nil)
+				e.add(&recs[len(recs)-1], d.id != nil)
 			}
 			again := newDecoder(e.buf, sec.tenant, sec.frameFirst)
 			for _, want := range recs {

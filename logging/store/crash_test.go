@@ -44,7 +44,7 @@ func crashAfter(t *testing.T, after int, seed uint64) {
 		return nil
 	}}
 	acked, sent := map[string]bool{}, map[string]int{}
-	o := Options{FS: fs, SegmentBytesMax: 1500, Clock: func() time.Time { return noon }}
+	o := Options{FS: fs, LogBytesMax: 1500, Clock: func() time.Time { return noon }}
 	if s, err := Open("logs", o); err == nil {
 		for i := range 12 {
 			b := logging.Batch{Key: fmt.Sprint("k", i)}

@@ -7,32 +7,22 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"github.com/oriel-project/oriel/internal/vfs"
+	"github.com/oriel-project/oriel/logging"
 )
 
-// file is one file of the log. What is before size is durable and does not
-// change; sections and frames are only ever appended to, so that a copy of the
-// slice is a moment of the file, until coarsen replaces the sections.
+// file is one file of the log. What is before size is durable and does not change.
 type file struct {
 	number uint64
 	name   string
 	f      vfs.File
 
 	// Guarded by Store.mu.
-	size      int64
-	firstSeq  uint64
-	lastSeq   uint64 // of the last frame; 0: none
-	committed int64  // of the last frame
-	sections  []section
-	coarse    bool   // sections holds one for each tenant; see coarse.go
-	marks     []mark // where frames begin
-	purges    []purge
-	refs      int // of the store and of views; closed at 0
-
-	damaged sync.Map // offsets of sections that did not check when read
+	size     int64
+	firstSeq uint64
+	lastSeq  uint64 // of the last frame; 0: none
 }
 
 // createFile makes a durable, empty file.
@@ -60,7 +50,7 @@ func createFile(fs vfs.FS, dir string, number, firstSeq uint64, now time.Time) (
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("create log file %s: %w", name, err), f.Close(), fs.Remove(name))
 	}
-	return &file{number: number, name: name, f: f, size: headerLen, firstSeq: firstSeq, refs: 1}, nil
+	return &file{number: number, name: name, f: f, size: headerLen, firstSeq: firstSeq}, nil
 }
 
 var errHeader = errors.New("header does not read")
@@ -90,12 +80,11 @@ type reader struct {
 	number uint64
 	size   int64
 	intern func([]byte) string
-	keep   func(tenant []byte) bool // whose sections are given; nil: all
 }
 
-// directory reads the frame at the offset without its sections. The error is
+// frame reads the frame at the offset without its sections. The error is
 // errFrame where the bytes are no frame, and else one of reading.
-func (r *reader) directory(offset int64) (*frame, error) {
+func (r *reader) frame(offset int64) (*frame, error) {
 	p, err := r.read(offset, preludeLen)
 	if err != nil {
 		return nil, err
@@ -108,29 +97,27 @@ func (r *reader) directory(offset int64) (*frame, error) {
 	if err != nil {
 		return nil, err
 	}
-	return f, f.parseDirectory(dir, batches, sections, crc, r.intern, r.keep)
+	return f, f.parseDirectory(dir, r.number, batches, sections, crc, r.intern)
 }
 
-// frame reads the frame at the offset, with the sections that hold given ids;
-// with body all sections are checked.
-func (r *reader) frame(offset int64, body bool) (*frame, error) {
-	f, err := r.directory(offset)
+// records reads a section; the error is errFrame where it does not check.
+func (r *reader) records(s *section) ([]logging.Record, error) {
+	b, err := r.read(s.offset, int(s.length))
 	if err != nil {
 		return nil, err
 	}
-	for _, s := range f.sections {
-		if !body && s.given == 0 {
-			continue
-		}
-		b, err := r.read(s.offset, int(s.length))
-		if err != nil {
-			return nil, err
-		}
-		if checksum(b) != s.crc {
-			return nil, errFrame
-		}
+	if checksum(b) != s.crc {
+		return nil, errFrame
 	}
-	return f, nil
+	d := newDecoder(b, s.tenant, s.frameFirst)
+	var recs []logging.Record
+	for d.next() {
+		recs = append(recs, d.record())
+	}
+	if d.err() != nil {
+		return nil, errFrame
+	}
+	return recs, nil
 }
 
 // read gives n bytes at the offset, errFrame where the file has fewer. n is
@@ -175,7 +162,7 @@ func (r *reader) next(offset int64) (int64, error) {
 				continue
 			}
 			dir, err := r.read(at+int64(i)+preludeLen, f.dirLen)
-			if err == nil && f.parseDirectory(dir, batches, sections, crc, r.intern, nil) == nil {
+			if err == nil && f.parseDirectory(dir, r.number, batches, sections, crc, r.intern) == nil {
 				return at + int64(i), nil
 			}
 		}

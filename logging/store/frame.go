@@ -54,10 +54,10 @@ type section struct {
 	first      uint64
 	last       uint64
 	tMin, tMax int64 // nanoseconds, inclusive
-	indices    []indexStat
+	indices    []sectionStat
 }
 
-type indexStat struct {
+type sectionStat struct {
 	name  string
 	docs  int64
 	bytes int64
@@ -70,12 +70,31 @@ type purge struct {
 	cluster, namespace string
 	from, to           int64 // nanoseconds, inclusive and exclusive
 	upTo               uint64
+	ordinal            uint64 // orders purges: number of the log file and offset of the frame
 }
+
+// appendTo writes down what a frame and the manifest say alike.
+func (p *purge) appendTo(b []byte) []byte {
+	b = appendBytes(b, p.tenant)
+	b = appendBytes(b, p.cluster)
+	b = appendBytes(b, p.namespace)
+	b = binary.AppendVarint(b, p.from)
+	return binary.AppendVarint(b, p.to)
+}
+
+func (c *cursor) purge(intern func([]byte) string) *purge {
+	return &purge{tenant: tenant.ID(intern(c.bytes())), cluster: string(c.bytes()), namespace: string(c.bytes()), from: c.varint(), to: c.varint()}
+}
+
+func purgeOrdinal(file uint64, offset int64) uint64 { return file<<32 | uint64(offset) }
+
+// whole reports whether the purge is of all of a tenant's namespaces.
+func (p *purge) whole() bool { return p.cluster == "" }
 
 func (p *purge) covers(r *logging.Record) bool {
 	at := r.Time.UnixNano()
 	return r.Seq <= p.upTo && r.Tenant == p.tenant &&
-		(p.cluster == "" || r.Cluster == p.cluster && r.Namespace == p.namespace) && at >= p.from && (at < p.to || p.to == math.MaxInt64)
+		(p.whole() || r.Cluster == p.cluster && r.Namespace == p.namespace) && at >= p.from && (at < p.to || p.to == math.MaxInt64)
 }
 
 // builder gathers the frame of one commit.
@@ -91,7 +110,6 @@ type builder struct {
 type sectionBuilder struct {
 	section
 	encoder
-	stats map[string]*indexStat
 }
 
 func newBuilder(first uint64) *builder {
@@ -107,7 +125,6 @@ func (b *builder) add(r *logging.Record, given bool) {
 		s = &sectionBuilder{
 			section: section{tenant: r.Tenant, first: r.Seq, tMin: at, tMax: at},
 			encoder: encoder{seq: b.first},
-			stats:   map[string]*indexStat{},
 		}
 		b.sections[r.Tenant] = s
 	}
@@ -118,15 +135,24 @@ func (b *builder) add(r *logging.Record, given bool) {
 	}
 	s.last, b.last = r.Seq, r.Seq
 	s.tMin, s.tMax = min(s.tMin, at), max(s.tMax, at)
-	i := s.stats[r.Index]
-	if i == nil {
-		i = &indexStat{name: r.Index}
-		s.stats[r.Index] = i
-	}
+	i := s.stat(r.Index)
 	i.docs++
 	i.bytes += int64(len(r.Source))
 	b.records++
 	b.bytes += len(r.Source)
+}
+
+// stat gives the count of an index: mostly that of the record before.
+func (s *sectionBuilder) stat(index string) *sectionStat {
+	for i := range slices.Backward(s.indices) {
+		if s.indices[i].name == index {
+			last := len(s.indices) - 1
+			s.indices[i], s.indices[last] = s.indices[last], s.indices[i]
+			return &s.indices[last]
+		}
+	}
+	s.indices = append(s.indices, sectionStat{name: index})
+	return &s.indices[len(s.indices)-1]
 }
 
 // frame writes the frame down as it will stand in the file, and gives its
@@ -152,10 +178,7 @@ func (b *builder) frame(file uint64, offset int64, committed time.Time) ([]byte,
 	for _, s := range parts {
 		s.length, s.crc = uint32(len(s.buf)), checksum(s.buf)
 		s.frameFirst, s.frameLast = b.first, b.last
-		for _, i := range s.stats {
-			s.indices = append(s.indices, *i)
-		}
-		slices.SortFunc(s.indices, func(x, y indexStat) int { return cmp.Compare(x.name, y.name) })
+		slices.SortFunc(s.indices, func(x, y sectionStat) int { return cmp.Compare(x.name, y.name) })
 		dir = s.section.appendTo(dir)
 		f.bodyLen += len(s.buf)
 	}
@@ -177,11 +200,8 @@ func (b *builder) frame(file uint64, offset int64, committed time.Time) ([]byte,
 // purgeFrame writes a purge down.
 func purgeFrame(p *purge, file uint64, offset int64, committed time.Time) ([]byte, *frame) {
 	f := &frame{kind: kindPurge, offset: offset, first: p.upTo, last: p.upTo, committed: committed.UnixNano(), purge: p}
-	dir := appendBytes(nil, p.tenant)
-	dir = appendBytes(dir, p.cluster)
-	dir = appendBytes(dir, p.namespace)
-	dir = binary.AppendVarint(dir, p.from)
-	dir = binary.AppendVarint(dir, p.to)
+	p.ordinal = purgeOrdinal(file, offset)
+	dir := p.appendTo(nil)
 	f.dirLen = len(dir)
 	return f.prelude(file, dir, 0), f
 }
@@ -250,14 +270,15 @@ func parsePrelude(p []byte, file uint64, offset, size int64) (f *frame, batches,
 }
 
 // parseDirectory reads what follows the prelude. intern gives one copy of
-// strings that come again and again; keep says whose sections are kept, nil: all.
-func (f *frame) parseDirectory(dir []byte, batches, sections int, crc uint32, intern func([]byte) string, keep func(tenant []byte) bool) error {
+// strings that come again and again.
+func (f *frame) parseDirectory(dir []byte, file uint64, batches, sections int, crc uint32, intern func([]byte) string) error {
 	if checksum(dir) != crc {
 		return errFrame
 	}
 	c := cursor{b: dir}
 	if f.kind == kindPurge {
-		f.purge = &purge{tenant: tenant.ID(intern(c.bytes())), cluster: string(c.bytes()), namespace: string(c.bytes()), from: c.varint(), to: c.varint(), upTo: f.first}
+		f.purge = c.purge(intern)
+		f.purge.upTo, f.purge.ordinal = f.first, purgeOrdinal(file, f.offset)
 		if c.bad || len(c.b) > 0 || f.bodyLen > 0 {
 			return errFrame
 		}
@@ -273,11 +294,7 @@ func (f *frame) parseDirectory(dir []byte, batches, sections int, crc uint32, in
 	at, end := f.offset+preludeLen+int64(f.dirLen), f.end()
 	for range sections {
 		s := section{offset: at, frameFirst: f.first, frameLast: f.last}
-		owner := c.bytes()
-		kept := keep == nil || keep(owner)
-		if kept {
-			s.tenant = tenant.ID(intern(owner))
-		}
+		s.tenant = tenant.ID(intern(c.bytes()))
 		length := c.uvarint()
 		s.crc = c.uint32()
 		s.count, s.given = int(c.uvarint()), int(c.uvarint())
@@ -290,18 +307,14 @@ func (f *frame) parseDirectory(dir []byte, batches, sections int, crc uint32, in
 			if c.bad {
 				return errFrame
 			}
-			if kept {
-				s.indices = append(s.indices, indexStat{intern(name), int64(docs), int64(bytes)})
-			}
+			s.indices = append(s.indices, sectionStat{intern(name), int64(docs), int64(bytes)})
 		}
 		if c.bad || length > uint64(end-at) || s.first < f.first || s.last > f.last || s.first > s.last || s.tMax < s.tMin || s.count < 0 || s.given > s.count {
 			return errFrame
 		}
 		s.length = uint32(length)
 		at += int64(length)
-		if kept {
-			f.sections = append(f.sections, s)
-		}
+		f.sections = append(f.sections, s)
 	}
 	if c.bad || len(c.b) > 0 || at != end {
 		return errFrame

@@ -95,6 +95,21 @@ func messages(t testing.TB, s logging.Store, r tenant.Read) []string {
 	return out
 }
 
+// flushed writes what is in memory to a segment.
+func flushed(t testing.TB, s *Store) {
+	t.Helper()
+	if err := s.Flush(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func merged(t testing.TB, s *Store) {
+	t.Helper()
+	if err := s.Merge(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func closeStore(t testing.TB, s *Store) {
 	t.Helper()
 	if err := s.Close(); err != nil {

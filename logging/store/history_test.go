@@ -58,10 +58,8 @@ func runHistory(t *testing.T, seed uint64) {
 	retention := func(id tenant.ID) time.Duration {
 		return map[tenant.ID]time.Duration{"shop": 26 * time.Hour, "billing": 50 * time.Hour}[id]
 	}
-	h.opts = Options{Clock: clock, Retention: retention, SegmentBytesMax: 3000}
-	if seed%2 == 0 {
-		h.opts.fineSectionsMax = 1 // the index of earlier files is coarse
-	}
+	// Half of them as the store does by itself, half only when told to.
+	h.opts = Options{Clock: clock, Retention: retention, LogBytesMax: 3000, MemtableBytesMax: 64 << 10, idle: seed%2 == 0}
 	h.store, _ = open(t, h.fs, h.opts)
 	h.naive = mem.New(mem.Options{Clock: clock, Retention: retention})
 	for step := range 120 {
@@ -76,10 +74,14 @@ func runHistory(t *testing.T, seed uint64) {
 			closeStore(t, h.store)
 			h.views = nil
 			h.store, _ = open(t, h.fs, h.opts)
-		case n < 64:
+		case n < 62:
 			if err := h.store.Sweep(context.Background()); err != nil {
 				t.Fatal(err)
 			}
+		case n < 63:
+			flushed(t, h.store)
+		case n < 64:
+			merged(t, h.store)
 		case n < 66:
 			h.lives["shop"] = []tenant.Life{{Cluster: "eu", Namespace: "cart", From: h.now.Add(-10 * time.Hour), To: h.now.Add(-2 * time.Hour)}}
 		case n < 72:

@@ -209,26 +209,19 @@ func (d *decoder) err() error {
 	return nil
 }
 
-// record gives the record that next came to, in memory of its own.
-func (d *decoder) record() *logging.Record {
+// record gives the record that next came to. Its source and strings are parts
+// of what is read, or copies.
+func (d *decoder) record() logging.Record {
 	r := d.shared
 	r.Seq = d.seq
 	r.Time = time.Unix(0, d.time).UTC()
 	r.Received = time.Unix(0, d.received).UTC()
-	r.Source = bytes.Clone(d.source)
+	r.Source = d.source
 	r.Message = string(d.message)
 	if d.id != nil {
 		r.ID = string(d.id)
 	} else {
 		r.ID = logging.DerivedID(d.seq)
 	}
-	return &r
-}
-
-// peek gives the record with what tells whether it shows: not its id, message
-// and source. It is overwritten by next.
-func (d *decoder) peek() *logging.Record {
-	d.shared.Seq = d.seq
-	d.shared.Time = time.Unix(0, d.time).UTC()
-	return &d.shared
+	return r
 }

@@ -3,60 +3,157 @@ package store
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/oriel-project/oriel/logging"
+	"github.com/oriel-project/oriel/tenant"
 )
 
-// recover reads the directory, as docs/format/wal.md says under Opening.
+// recover brings the directory in order, as docs/format says under Opening.
 func (s *Store) recover() error {
 	if err := s.fs.MkdirAll(s.dir); err != nil {
 		return err
 	}
-	names, err := s.fs.List(s.dir)
+	m, torn, err := openManifest(s.fs, s.dir)
 	if err != nil {
 		return err
 	}
-	var numbers []uint64
-	for _, name := range names {
-		if n, ok := fileNumber(name); ok {
-			numbers = append(numbers, n)
-		}
+	if torn > 0 {
+		s.m.tornBytes.Add(float64(torn))
+		s.opts.OnEvent(Event{Kind: EventTornTail, File: manifestName(m.number), Offset: m.size, Bytes: torn})
 	}
-	slices.Sort(numbers)
+	s.manifest = m
+	s.nextSeq = m.state.nextSeq
+	s.nextFile.Store(m.state.nextFile)
+	numbers, err := s.leftovers()
+	if err != nil {
+		return err
+	}
+	// Files that turn out to be gone are told when they are read.
+	v := s.versions[0]
+	s.versions[0] = v.next(&edit{addSegments: m.state.whole().addSegments}, s.segments, s.newSegmentFile)
+	s.purges = slices.Clone(m.state.purges)
+	s.likely = m.state.whole().likely()
+	if err := s.readNotes(); err != nil {
+		return err
+	}
+	if err := s.recoverKeys(); err != nil {
+		return err
+	}
 	intern := newInterner()
 	for i, n := range numbers {
 		f, err := s.recoverFile(n, i == len(numbers)-1, intern)
 		if err != nil {
 			return err
 		}
-		if f != nil {
-			if i < len(numbers)-1 {
-				f.coarsen(s.opts.fineSectionsMax)
+		if f == nil {
+			continue
+		}
+		s.logs = append(s.logs, f)
+		s.nextSeq = max(s.nextSeq, f.firstSeq, f.lastSeq+1)
+		if s.memory.bytes > s.opts.MemtableBytesMax && i < len(numbers)-1 {
+			// A log of many files is written to segments as it is read.
+			if err := s.recoverFlush(n); err != nil {
+				return err
 			}
-			s.files = append(s.files, f)
-			s.nextSeq = max(s.nextSeq, f.firstSeq, f.lastSeq+1)
 		}
 	}
+	s.held.Store(s.memory.bytes)
 	if s.opts.Durability != Sync && s.nextSeq > 1 {
 		s.nextSeq += seqGap
 	}
-	if len(s.files) > 0 && s.active().size < s.opts.SegmentBytesMax && !s.active().coarse {
+	if len(s.logs) > 0 && s.active().size < s.opts.LogBytesMax {
 		return nil
 	}
-	number := uint64(1)
+	number := m.state.walFloor
 	if len(numbers) > 0 {
-		number = numbers[len(numbers)-1] + 1
+		number = max(number, numbers[len(numbers)-1]+1)
 	}
 	f, err := createFile(s.fs, s.dir, number, s.nextSeq, s.opts.Clock())
 	if err != nil {
 		return err
 	}
-	s.files = append(s.files, f)
+	s.logs = append(s.logs, f)
 	return nil
+}
+
+// likely gives the tenants of an edit that gave ids of the form of derived ones.
+func (e *edit) likely() map[tenant.ID]bool {
+	out := map[tenant.ID]bool{}
+	for _, id := range e.likeDerived {
+		out[id] = true
+	}
+	return out
+}
+
+// leftovers removes what a crash left: log files that are in segments, and
+// segments and key tables that are not in the manifest. It gives the log files
+// that are to be read.
+func (s *Store) leftovers() (numbers []uint64, err error) {
+	names, err := s.fs.List(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	st := s.manifest.state
+	removed := false
+	for _, name := range names {
+		gone := false
+		if n, ok := fileNumber(name); ok {
+			if gone = n < st.walFloor; !gone {
+				numbers = append(numbers, n)
+			}
+		} else if n, ok := numbered(name); ok {
+			switch {
+			case name == segmentName(n):
+				gone = st.segments[n] == nil
+			case name == keysName(n):
+				_, known := st.keys[n]
+				gone = !known
+			}
+			s.nextFile.Store(max(s.nextFile.Load(), n+1))
+		}
+		if gone {
+			removed = true
+			if err := removeIfThere(s.fs, filepath.Join(s.dir, name)); err != nil {
+				return nil, fmt.Errorf("remove what a crash left: %w", err)
+			}
+		}
+	}
+	slices.Sort(numbers)
+	if removed {
+		return numbers, s.fs.SyncDir(s.dir)
+	}
+	return numbers, nil
+}
+
+// recoverKeys opens the tables of batch keys. One that does not read is told,
+// and its keys are forgotten.
+func (s *Store) recoverKeys() error {
+	for _, info := range s.manifest.state.whole().addKeys {
+		t, err := openKeyTable(s.fs, s.dir, info)
+		if err != nil {
+			t = &keyTable{keysInfo: info, name: filepath.Join(s.dir, keysName(info.number)), fs: s.fs, bad: true}
+			t.count = 0 // nothing is looked up in it
+			s.keysDamaged(t, err)
+		}
+		s.keyTables = append(s.keyTables, t)
+	}
+	slices.SortFunc(s.keyTables, func(a, b *keyTable) int { return int(min(1, max(-1, a.tMax-b.tMax))) })
+	return nil
+}
+
+// recoverFlush writes what was read of log files up to a number to a segment.
+func (s *Store) recoverFlush(upTo uint64) error {
+	g := s.gens[len(s.gens)-1]
+	g.logTo = upTo
+	s.gens = append(s.gens, newGeneration())
+	s.frozenNext = s.nextSeq
+	s.freeze(upTo)
+	// A file to come after those that are written: the floor must not pass the
+	// last one.
+	return s.writeFrozen()
 }
 
 // newInterner gives one copy of strings that come again and again.
@@ -83,7 +180,7 @@ func (s *Store) recoverFile(number uint64, last bool, intern func([]byte) string
 	if err != nil {
 		return nil, errors.Join(err, in.Close())
 	}
-	f := &file{number: number, name: name, f: in, size: headerLen, refs: 1}
+	f := &file{number: number, name: name, f: in, size: headerLen}
 	f.firstSeq, err = readHeader(in, name, number)
 	headerOK := err == nil
 	if err != nil && !errors.Is(err, errHeader) {
@@ -110,7 +207,7 @@ func (s *Store) recoverFile(number uint64, last bool, intern func([]byte) string
 }
 
 func (s *Store) remove(name string) error {
-	if err := s.fs.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := removeIfThere(s.fs, name); err != nil {
 		return err
 	}
 	return s.fs.SyncDir(s.dir)
@@ -118,7 +215,7 @@ func (s *Store) remove(name string) error {
 
 func (s *Store) corrupt(e Event) {
 	e.Kind = EventCorrupt
-	s.m.corrupt.Inc()
+	s.m.corrupt.WithLabelValues("log").Inc()
 	s.opts.OnEvent(e)
 }
 
@@ -126,11 +223,14 @@ func (s *Store) corrupt(e Event) {
 // cuts off the torn tail of the last one.
 func (s *Store) recoverFrames(f *file, r *reader, last bool) error {
 	for at := int64(headerLen); at < r.size; {
-		fr, err := r.frame(at, last)
+		fr, err := r.frame(at)
+		var sections [][]logging.Record
 		if err == nil {
-			err = s.recoverFrame(f, r, fr)
+			// The last frame of all is there as a whole or not at all.
+			sections, err = s.sections(f, r, fr, last && fr.end() >= r.size)
 		}
 		if err == nil {
+			s.recoverFrame(f, fr, sections)
 			at = fr.end()
 			continue
 		}
@@ -143,7 +243,6 @@ func (s *Store) recoverFrames(f *file, r *reader, last bool) error {
 		}
 		if next > 0 {
 			s.corrupt(Event{File: f.name, Offset: at, Bytes: next - at, Err: errFrame})
-			f.damaged.Store(at, true) // it is told
 			at = next
 			continue
 		}
@@ -164,57 +263,58 @@ func (s *Store) recoverFrames(f *file, r *reader, last bool) error {
 	return nil
 }
 
-// recoverFrame takes a frame in: what it holds, its batches, and the ids given in it.
-func (s *Store) recoverFrame(f *file, r *reader, fr *frame) error {
+// sections reads the records of a frame. A section that does not check is left
+// out and told; with whole it is an error.
+func (s *Store) sections(f *file, r *reader, fr *frame, whole bool) ([][]logging.Record, error) {
+	out := make([][]logging.Record, len(fr.sections))
 	for i := range fr.sections {
 		sec := &fr.sections[i]
-		if sec.given == 0 {
-			continue
+		recs, err := r.records(sec)
+		switch {
+		case err == nil:
+			out[i] = recs
+		case !errors.Is(err, errFrame) || whole:
+			return nil, err
+		default:
+			s.corrupt(Event{File: f.name, Offset: sec.offset, Bytes: int64(sec.length), Err: err})
 		}
-		b, err := r.read(sec.offset, int(sec.length))
-		if err != nil {
-			return err
-		}
-		d := newDecoder(b, sec.tenant, sec.frameFirst)
-		for d.next() {
-			if d.id != nil {
-				id := string(d.id)
-				s.ids.set(s.ids.hash(sec.tenant, d.shared.Index, id), id, d.seq)
+	}
+	return out, nil
+}
+
+// recoverFrame takes a frame in: its records, its batches, and the ids given in it.
+func (s *Store) recoverFrame(f *file, fr *frame, sections [][]logging.Record) {
+	g := s.gens[len(s.gens)-1]
+	at := time.Unix(0, fr.committed)
+	for i, recs := range sections {
+		if fr.sections[i].given > 0 {
+			for j := range recs {
+				if r := &recs[j]; r.ID != logging.DerivedID(r.Seq) {
+					g.note(s.seeds.hash(r.Tenant, r.Index, r.ID), r)
+				}
 			}
 		}
-		if d.err() != nil {
-			return errFrame
+		s.memory.add(recs, at)
+	}
+	now := s.opts.Clock()
+	for _, e := range fr.batches {
+		if info := e.info(at); e.key != "" && info.inTime(now) {
+			g.keys[keyHash(e.key)] = info
 		}
 	}
-	at := time.Unix(0, fr.committed)
-	if s.opts.Clock().Sub(at) < keysKept {
-		for _, e := range fr.batches {
-			s.keys.set(e, at)
-		}
+	if fr.purge != nil {
+		g.purges = append(g.purges, *fr.purge)
+		s.purges = append(s.purges, *fr.purge)
 	}
-	s.publish(f, fr)
-	return nil
+	f.size = fr.end()
+	f.lastSeq = max(f.lastSeq, fr.last)
+	s.m.replayed.Add(float64(fr.records()))
 }
 
-// readSection gives a section's bytes, checked. What does not check is reported
-// once; ok is false then.
-func (s *Store) readSection(f *file, sec *section) (b []byte, ok bool, err error) {
-	if _, bad := f.damaged.Load(sec.offset); bad {
-		return nil, false, nil
+// records is the number of records of a frame.
+func (f *frame) records() (n int) {
+	for i := range f.sections {
+		n += f.sections[i].count
 	}
-	b = make([]byte, sec.length)
-	if _, err := f.f.ReadAt(b, sec.offset); err != nil {
-		return nil, false, fmt.Errorf("%w: read log file %s: %w", logging.ErrUnavailable, f.name, err)
-	}
-	if checksum(b) != sec.crc {
-		s.damage(f, sec, errFrame)
-		return nil, false, nil
-	}
-	return b, true, nil
-}
-
-func (s *Store) damage(f *file, sec *section, err error) {
-	if _, known := f.damaged.LoadOrStore(sec.offset, true); !known {
-		s.corrupt(Event{File: f.name, Offset: sec.offset, Bytes: int64(sec.length), Err: err})
-	}
+	return n
 }

@@ -1,10 +1,12 @@
 package store
 
 import (
-	"errors"
+	"context"
+	"math"
+	"slices"
 	"time"
 
-	"github.com/oriel-project/oriel/logging"
+	"github.com/oriel-project/oriel/logging/scan"
 	"github.com/oriel-project/oriel/tenant"
 )
 
@@ -18,70 +20,107 @@ func (s *Store) cutoff(id tenant.ID, now time.Time) (nanos int64, ok bool) {
 	return now.Add(-keep).UnixNano(), keep > 0
 }
 
-// hidden reports whether a record is past its retention or purged.
-func (s *Store) hidden(purges []purge, r *logging.Record, now time.Time) bool {
-	if cut, ok := s.cutoff(r.Tenant, now); ok && r.Time.UnixNano() < cut {
-		return true
-	}
+// tenantRules gives what shows of a tenant whose records all are in the scope.
+func tenantRules(id tenant.ID, cut int64, purges []purge) scan.Rules {
+	r := scan.Rules{Included: true, Cut: cut}
 	for i := range purges {
-		if purges[i].covers(r) {
-			return true
+		if p := &purges[i]; p.tenant == id {
+			r.Purges = append(r.Purges, p.rule())
 		}
 	}
-	return false
+	return r
 }
 
-// sweep deletes files whose every record is expired. It runs in the writer.
-func (s *Store) sweep() error {
+// rule is the purge in the words of a search.
+func (p *purge) rule() scan.Purge {
+	life := tenant.Life{Cluster: p.cluster, Namespace: p.namespace}
+	if p.from > math.MinInt64 {
+		life.From = time.Unix(0, p.from)
+	}
+	if p.to < math.MaxInt64 {
+		life.To = time.Unix(0, p.to)
+	}
+	return scan.Purge{Life: life, UpTo: p.upTo, All: p.whole()}
+}
+
+// Sweep drops the parts whose every record is past its retention, as the store
+// does by itself every minute, and what else is not needed any more: batch keys
+// older than a day and purges that have been carried out everywhere.
+func (s *Store) Sweep(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.merging.Lock()
+	defer s.merging.Unlock()
 	now := s.opts.Clock()
-	var errs []error
-	for i := 0; i < len(s.files)-1; {
-		f := s.files[i]
-		if !s.expired(f, now) || len(f.purges) > 0 && i > 0 {
-			i++
-			continue
+	v := s.acquire()
+	defer s.release(v)
+	e := &edit{dropParts: map[uint64][]int{}}
+	var rows int
+	for id, parts := range v.parts {
+		cut, ok := s.cutoff(id, now)
+		for _, p := range parts {
+			gone := ok && p.tMax < cut
+			if !gone {
+				gone = slices.ContainsFunc(s.purgesNow(), func(g purge) bool { return g.takes(p) })
+			}
+			if gone {
+				e.dropParts[p.file.number] = append(e.dropParts[p.file.number], p.index)
+				rows += p.rows
+			}
 		}
-		// First the name, durably: a file that is forgotten but there would be
-		// back after a restart.
-		if err := s.remove(f.name); err != nil {
-			s.opts.OnEvent(Event{Kind: EventDeleteError, File: f.name, Err: err})
-			errs = append(errs, err)
-			i++
-			continue
-		}
-		s.mu.Lock()
-		rest := make([]*file, 0, len(s.files)-1)
-		s.files = append(append(rest, s.files[:i]...), s.files[i+1:]...)
-		if f.lastSeq > 0 {
-			s.ids.forget(f.firstSeq, f.lastSeq)
-		}
-		s.dropPurges()
-		err := f.release()
-		s.measure()
-		s.mu.Unlock()
-		errs = append(errs, err)
-		s.opts.OnEvent(Event{Kind: EventDeleted, File: f.name, Bytes: f.size})
 	}
-	return errors.Join(errs...)
+	for _, places := range e.dropParts {
+		slices.Sort(places)
+	}
+	s.mu.RLock()
+	e.dropKeys = s.keyTables.expired(now)
+	s.mu.RUnlock()
+	e.dropPurges = s.purgesDone(v)
+	if len(e.dropParts) == 0 && len(e.dropKeys) == 0 && len(e.dropPurges) == 0 {
+		return nil
+	}
+	err := s.advance(e, func() {
+		s.replaceKeys(e.dropKeys, nil)
+		if len(e.dropPurges) > 0 {
+			s.purges = slices.DeleteFunc(slices.Clone(s.purges), func(p purge) bool { return slices.Contains(e.dropPurges, p.ordinal) })
+		}
+	})
+	if err != nil {
+		return s.mergeFailed("sweep", err)
+	}
+	s.m.dropped.WithLabelValues("retention").Add(float64(rows))
+	s.removeKeys(e.dropKeys)
+	return nil
 }
 
-func (s *Store) expired(f *file, now time.Time) bool {
-	if now.Sub(time.Unix(0, f.committed)) < keysKept && f.size > headerLen {
-		return false // its batch keys are still needed
-	}
-	for i := range f.sections {
-		if cut, ok := s.cutoff(f.sections[i].tenant, now); !ok || f.sections[i].tMax >= cut {
-			return false
-		}
-	}
-	return true
+func (s *Store) purgesNow() []purge {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.purges
 }
 
-// dropPurges forgets the purges of deleted files; the lock is held.
-func (s *Store) dropPurges() {
-	var kept []purge
-	for _, f := range s.files {
-		kept = append(kept, f.purges...)
+// takes reports whether a purge covers every record of a part.
+func (p *purge) takes(of *part) bool {
+	if p.tenant != of.tenant || of.seqMax > p.upTo || of.tMin < p.from || of.tMax >= p.to && p.to != math.MaxInt64 {
+		return false
 	}
-	s.purges = kept
+	return p.whole() || !slices.ContainsFunc(of.indices, func(x indexStat) bool { return x.cluster != p.cluster || x.namespace != p.namespace })
+}
+
+// purgesDone gives the purges that cover nothing that is still there: those of
+// log files that are in segments, in which they have been carried out.
+func (s *Store) purgesDone(v *version) (ordinals []uint64) {
+	s.manifestLock.Lock()
+	purges := s.manifest.state.purges
+	s.manifestLock.Unlock()
+	for i := range purges {
+		p := &purges[i]
+		if !slices.ContainsFunc(v.parts[p.tenant], func(q *part) bool {
+			return q.clean < p.ordinal && q.seqMin <= p.upTo && q.tMax >= p.from && (q.tMin < p.to || p.to == math.MaxInt64)
+		}) {
+			ordinals = append(ordinals, p.ordinal)
+		}
+	}
+	return ordinals
 }

@@ -1,26 +1,27 @@
-// Package store is Oriel's log store: one write-ahead log for all tenants with
-// group commit, and searches that read it back. The bytes on disk are those of
-// docs/format/wal.md.
+// Package store is Oriel's log store. Records are durable in one write-ahead log
+// for all tenants, with group commit, and are seen from then on; in the
+// background they go into columns in memory and from there into segments, which
+// are merged as they become many and deleted as they expire.
 //
 //	s, err := store.Open(dir, store.Options{})
 //	...
 //	defer s.Close()
 //	results, err := s.Append(ctx, w, batch) // durable when it returns
 //
-// A search reads the records of the scope's tenants within the query's time
-// range; an index in memory holds where they are, not what they are: about 200
-// bytes for each tenant in each commit of the file that is written to, and for
-// each tenant in each of the others.
+// The bytes on disk are those of docs/format: wal.md, segment.md, manifest.md, keys.md.
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"path/filepath"
-	"slices"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -39,10 +40,29 @@ type Options struct {
 	// Retention says how long a tenant's records show. nil or 0: for ever. It is
 	// called often and must be fast and safe for concurrent use.
 	Retention func(tenant.ID) time.Duration
-	// SegmentBytesMax is the size at which a new file is begun; 0: 64 MiB.
-	SegmentBytesMax int64
+	// LogBytesMax is the size at which a new file of the log is begun; 0: 64 MiB.
+	LogBytesMax int64
+	// MemtableBytesMax is how much memory fresh records may take before they are
+	// written to a segment; 0: 64 MiB. While that is being written, as much is
+	// taken again; beyond three times as much writers wait.
+	MemtableBytesMax int64
+	// MemtableAgeMax is how old a record gets before it is written to a segment; 0:
+	// 10 minutes.
+	MemtableAgeMax time.Duration
+	// OpenFilesMax bounds the segments that are open at a time; 0: 512.
+	OpenFilesMax int
+	// CacheBytesMax bounds what is kept in memory of the segments' directories; 0:
+	// 64 MiB.
+	CacheBytesMax int64
+	// SearchMemoryMax bounds the memory of one search; 0: as scan has it.
+	SearchMemoryMax int64
+	// SearchesMax is how many searches run at a time; 0: twice GOMAXPROCS. Those
+	// that wait are served in turns over the scopes, of which each has at most
+	// half running.
+	SearchesMax int
 	// Room tells whether so many bytes may be written now: with an error nothing is
-	// taken in, as on a full disk. It is asked at every commit. nil: always.
+	// taken in, as on a full disk. It is asked at every commit, and before a merge.
+	// nil: always.
 	Room  func(bytes int64) error
 	Clock clock.Clock // nil: the machine's
 	// OnEvent is told what an operator may want to know. It must not call the
@@ -53,7 +73,7 @@ type Options struct {
 	// FS is where the files are; nil: the operating system's.
 	FS vfs.FS
 
-	fineSectionsMax int // tests alone set it; 0: as coarse.go says
+	idle bool // tests alone set it: nothing is flushed and merged but when asked for
 }
 
 // Store is a log store in a directory. Safe for concurrent use. One directory
@@ -65,19 +85,57 @@ type Store struct {
 	m    *metrics
 
 	queue   chan *request
-	closing chan struct{}
+	closing chan struct{} // closed when nothing more is begun in the background
+	ending  chan struct{} // closed when the writer shall end
 	done    chan struct{} // closed when the writer has ended
 	sending sync.WaitGroup
+	working sync.WaitGroup // the goroutines of the background
 	tails   logging.Tails
+	gate    *gate
+	files   *files
 
-	mu     sync.RWMutex // guards what follows, and the files' changing parts
-	closed bool
-	files  []*file // by number; the last is written to
-	purges []purge
-	ids    ids
+	// Held while views are made and records are moved; before mu. It guards the
+	// tables of memory and frozen, and which those are.
+	tables sync.RWMutex
+	memory *memory
+	frozen *memory // being written to a segment; nil: nothing is
+	// Of who flushes: the log file up to which frozen has the records, and the
+	// first seq after them.
+	frozenTo, frozenNext uint64
+
+	mu         sync.RWMutex // guards what follows
+	closed     bool
+	logs       []*file // by number; the last is written to
+	loose      []loose // in the order of commits
+	looseBytes int64
+	gatherTo   uint64  // log file up to which loose records go into tables
+	purges     []purge // all that may cover something
+	versions   []*version
+	segments   map[uint64]*segmentFile
+	gens       []*generation
+	keyTables  keyTables
+	likely     map[tenant.ID]bool // tenants with given ids of the form of derived ones, in segments
+	relief     chan struct{}      // closed when memory was freed, or a flush failed
+
+	gathering  sync.Mutex   // held by who gathers
+	held       atomic.Int64 // bytes of memory
+	frozenHeld atomic.Int64
+	failing    atomic.Pointer[error] // of the last flush; nil: it worked
+
+	lookups sync.RWMutex // read-held while batch keys are looked up: their tables stay
+
+	nextFile     atomic.Uint64 // number of the next segment or key table
+	flushing     sync.Mutex    // held by who flushes; before manifestLock
+	merging      sync.Mutex    // held by who merges and sweeps; before manifestLock
+	manifestLock sync.Mutex    // guards manifest
+	manifest     *manifest
+	orphans      []string // files that an edit named that may or may not be durable; guarded by manifestLock
+	wakeGather   chan struct{}
+	wakeFlush    chan struct{}
+	wakeMerge    chan struct{}
 
 	// Only the writer's.
-	keys    keys
+	seeds   seeds
 	nextSeq uint64
 	broken  error // the last write failed: repair before the next one
 	full    bool  // there was no room for the last commit
@@ -85,7 +143,8 @@ type Store struct {
 }
 
 // Open opens the store in a directory, which it makes where there is none. It
-// brings the log in order as docs/format/wal.md says under Opening.
+// brings what is there in order as docs/format/wal.md and manifest.md say under
+// Opening.
 func Open(dir string, o Options) (*Store, error) {
 	switch o.Durability {
 	case "":
@@ -94,13 +153,12 @@ func Open(dir string, o Options) (*Store, error) {
 	default:
 		return nil, fmt.Errorf("durability %q: want sync, interval or none", o.Durability)
 	}
-	if o.SegmentBytesMax <= 0 {
-		o.SegmentBytesMax = fileBytesDefault
-	}
-	o.SegmentBytesMax = min(o.SegmentBytesMax, 1<<31)
-	if o.fineSectionsMax <= 0 {
-		o.fineSectionsMax = fineSectionsMax
-	}
+	o.LogBytesMax = min(cmp.Or(max(0, o.LogBytesMax), fileBytesDefault), 1<<31)
+	o.MemtableBytesMax = cmp.Or(max(0, o.MemtableBytesMax), memtableBytesDefault)
+	o.MemtableAgeMax = cmp.Or(max(0, o.MemtableAgeMax), memtableAgeDefault)
+	o.OpenFilesMax = cmp.Or(max(0, o.OpenFilesMax), openFilesDefault)
+	o.CacheBytesMax = cmp.Or(max(0, o.CacheBytesMax), cacheBytesDefault)
+	o.SearchesMax = cmp.Or(max(0, o.SearchesMax), 2*runtime.GOMAXPROCS(0))
 	if o.Clock == nil {
 		o.Clock = clock.System
 	}
@@ -112,29 +170,43 @@ func Open(dir string, o Options) (*Store, error) {
 	}
 	s := &Store{
 		dir: filepath.Clean(dir), opts: o, fs: o.FS,
-		queue: make(chan *request, queueMax), closing: make(chan struct{}), done: make(chan struct{}),
-		ids: newIDs(), keys: newKeys(), nextSeq: 1,
+		queue: make(chan *request, queueMax), closing: make(chan struct{}), ending: make(chan struct{}), done: make(chan struct{}),
+		files: newFiles(o.FS, o.OpenFilesMax, o.CacheBytesMax), memory: newMemory(nil),
+		segments: map[uint64]*segmentFile{}, gens: []*generation{newGeneration()}, relief: make(chan struct{}),
+		versions:   []*version{{parts: map[tenant.ID][]*part{}}},
+		wakeGather: make(chan struct{}, 1), wakeFlush: make(chan struct{}, 1), wakeMerge: make(chan struct{}, 1),
+		seeds: newSeeds(), nextSeq: 1, gatherTo: math.MaxUint64,
 	}
 	var err error
-	if s.m, err = newMetrics(o.Registerer); err != nil {
+	if s.m, err = newMetrics(o.Registerer, s); err != nil {
 		return nil, fmt.Errorf("open log store %s: %w", dir, err)
 	}
+	s.gate = newGate(o.SearchesMax, max(1, (o.SearchesMax+1)/2), s.m.gateWaits, s.m.gateSeconds)
 	if err := s.recover(); err != nil {
-		for _, f := range s.files {
+		for _, f := range s.logs {
 			err = errors.Join(err, f.f.Close())
 		}
+		if s.manifest != nil {
+			err = errors.Join(err, s.manifest.f.Close())
+		}
+		s.files.closeAll()
 		return nil, fmt.Errorf("open log store %s: %w", dir, err)
 	}
 	s.m.available.Set(1)
 	s.measure()
-	var records int64
-	for _, f := range s.files {
-		for i := range f.sections {
-			records += int64(f.sections[i].count)
+	records := s.memory.rows
+	for _, parts := range s.versions[len(s.versions)-1].parts {
+		for _, p := range parts {
+			records += int64(p.rows)
 		}
 	}
-	o.OnEvent(Event{Kind: EventOpened, File: s.dir, Files: len(s.files), Records: records})
+	o.OnEvent(Event{Kind: EventOpened, File: s.dir, Files: len(s.logs) + len(s.segments), Records: records})
 	go s.write()
+	if !o.idle {
+		s.working.Go(s.gatherAlways)
+		s.working.Go(s.flushAlways)
+		s.working.Go(s.mergeAlways)
+	}
 	return s, nil
 }
 
@@ -154,6 +226,9 @@ func (s *Store) Append(ctx context.Context, w tenant.Write, b logging.Batch) ([]
 	}
 	if req.bytes > batchBytesMax {
 		return nil, fmt.Errorf("batch of %d bytes: split it, the most is %d", req.bytes, batchBytesMax)
+	}
+	if err := s.pressure(ctx); err != nil {
+		return nil, err
 	}
 	if err := s.send(ctx, req); err != nil {
 		return nil, err
@@ -240,12 +315,6 @@ func nanos(t time.Time, open int64) int64 {
 	return t.UnixNano()
 }
 
-// Sweep deletes the files whose every record is past its retention, as the
-// store does by itself every minute.
-func (s *Store) Sweep(ctx context.Context) error {
-	return s.ask(ctx, &request{sweep: true, answer: make(chan error, 1)})
-}
-
 func (s *Store) ask(ctx context.Context, req *request) error {
 	if err := s.send(ctx, req); err != nil {
 		return err
@@ -258,8 +327,59 @@ func (s *Store) ask(ctx context.Context, req *request) error {
 	}
 }
 
+// pressure holds writers back while memory is full: what is written to segments
+// must keep up with what comes in. With a disk that takes no segments it is an
+// error at once.
+func (s *Store) pressure(ctx context.Context) error {
+	began := time.Time{}
+	for {
+		s.mu.RLock()
+		loose, relief := s.looseBytes, s.relief
+		s.mu.RUnlock()
+		if loose+s.held.Load()+s.frozenHeld.Load() <= 3*s.opts.MemtableBytesMax {
+			if !began.IsZero() {
+				s.m.waitSeconds.Add(time.Since(began).Seconds())
+			}
+			return nil
+		}
+		if err := s.failing.Load(); err != nil {
+			s.m.waits.WithLabelValues("flush_failing").Inc()
+			return fmt.Errorf("%w: records cannot be written to segments: %w", logging.ErrUnavailable, *err)
+		}
+		if began.IsZero() {
+			began = time.Now()
+			s.m.waits.WithLabelValues("flush").Inc()
+			wake(s.wakeGather)
+			wake(s.wakeFlush)
+		}
+		select {
+		case <-relief:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.closing:
+			return fmt.Errorf("%w: it is closing", logging.ErrUnavailable)
+		}
+	}
+}
+
+// relieve wakes the writers that wait.
+func (s *Store) relieve() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.relief)
+	s.relief = make(chan struct{})
+}
+
+// wake makes a goroutine of the background look; it never waits.
+func wake(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
 // Close ends the store: what waits is written, then nothing more is taken. Open
-// views go on until they are closed.
+// views go on until they are closed, but the segments they have not opened.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	if s.closed {
@@ -268,51 +388,57 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.closed = true
+	close(s.closing)
 	s.mu.Unlock()
 	s.sending.Wait()
-	close(s.closing)
+	s.working.Wait()
+	if !s.opts.idle {
+		s.mu.RLock()
+		size := s.looseBytes
+		s.mu.RUnlock()
+		if size+s.held.Load() > s.opts.MemtableBytesMax/8 || s.frozenHeld.Load() > 0 {
+			_ = s.flush() // counted and reported; the log has it all
+		}
+	}
+	close(s.ending)
 	<-s.done
 	s.tails.Close(fmt.Errorf("%w: it is closing", logging.ErrUnavailable))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var errs []error
-	for _, f := range s.files {
-		errs = append(errs, f.release())
+	for _, f := range s.logs {
+		errs = append(errs, f.f.Close())
 	}
-	s.files = nil
+	s.manifestLock.Lock()
+	defer s.manifestLock.Unlock()
+	errs = append(errs, s.manifest.f.Close())
+	if !s.inUse() {
+		s.files.closeAll()
+	}
 	return errors.Join(errs...)
 }
 
-// release gives a reference up; the store's lock is held.
-func (f *file) release() error {
-	if f.refs--; f.refs > 0 {
-		return nil
-	}
-	return f.f.Close()
-}
-
 // active is the file that is written to. Only the writer changes which.
-func (s *Store) active() *file { return s.files[len(s.files)-1] }
+func (s *Store) active() *file { return s.logs[len(s.logs)-1] }
 
 // measure sets the gauges of the files; the lock is held, or nobody else is there.
 func (s *Store) measure() {
 	var n int64
-	for _, f := range s.files {
+	for _, f := range s.logs {
 		n += f.size
 	}
-	s.m.files.Set(float64(len(s.files)))
-	s.m.fileBytes.Set(float64(n))
-}
-
-// publish makes a frame seen by searches; the lock is held.
-func (s *Store) publish(f *file, fr *frame) {
-	f.mark(fr)
-	f.size = fr.end()
-	f.lastSeq = max(f.lastSeq, fr.last)
-	f.committed = max(f.committed, fr.committed)
-	f.sections = append(f.sections, fr.sections...)
-	if fr.purge != nil {
-		f.purges = append(f.purges, *fr.purge)
-		s.purges = append(slices.Clip(s.purges), *fr.purge)
+	s.m.files.WithLabelValues("log").Set(float64(len(s.logs)))
+	s.m.fileBytes.WithLabelValues("log").Set(float64(n))
+	n = 0
+	for _, f := range s.segments {
+		n += f.bytes
 	}
+	s.m.files.WithLabelValues("segment").Set(float64(len(s.segments)))
+	s.m.fileBytes.WithLabelValues("segment").Set(float64(n))
+	n = 0
+	for _, t := range s.keyTables {
+		n += t.bytes
+	}
+	s.m.files.WithLabelValues("keys").Set(float64(len(s.keyTables)))
+	s.m.fileBytes.WithLabelValues("keys").Set(float64(n))
 }

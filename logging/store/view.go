@@ -5,235 +5,373 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
-	"sort"
 	"sync"
 	"time"
 
 	"github.com/oriel-project/oriel/logging"
+	"github.com/oriel-project/oriel/logging/scan"
+	"github.com/oriel-project/oriel/logging/segment"
 	"github.com/oriel-project/oriel/tenant"
 )
 
 var _ logging.View = (*view)(nil)
 
-// view is one moment: the files that were there, how far they were written, and
-// the time that retention is reckoned from.
+// view is one moment: the segments that were there, the blocks of what was in
+// memory, what was loose, and the time that retention is reckoned from.
 type view struct {
-	s       *Store
-	scope   tenant.Read
-	moments []moment // of each file
-	purges  []purge
-	now     time.Time
-	close   sync.Once
+	s      *Store
+	scope  tenant.Read
+	every  bool // of the store itself: all tenants, whatever the scope
+	purges []purge
+	now    time.Time
+
+	mu      sync.Mutex // guards what follows
+	version *version   // nil: closed
+	fresh   map[tenant.ID]*fresh
 }
 
-// Snapshot implements logging.Searcher. Files stay until the view is closed.
+// fresh is what a view has of a tenant beside segments.
+type fresh struct {
+	blocks []segment.Block
+	loose  []*logging.Record
+}
+
+// Snapshot implements logging.Searcher. Segments stay until the view is closed.
 func (s *Store) Snapshot(ctx context.Context, r tenant.Read) (logging.View, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
+	v := &view{s: s, scope: r}
+	if !v.take(r.All(), r.Tenants()) {
 		return nil, fmt.Errorf("%w: it is closing", logging.ErrUnavailable)
-	}
-	v := &view{s: s, scope: r, moments: make([]moment, len(s.files)), purges: slices.Clip(s.purges), now: s.opts.Clock()}
-	for i, f := range s.files {
-		f.refs++
-		v.moments[i] = f.moment()
 	}
 	return v, nil
 }
 
-// Close implements logging.View.
-func (v *view) Close() error {
-	var errs []error
-	v.close.Do(func() {
-		v.s.mu.Lock()
-		defer v.s.mu.Unlock()
-		for i := range v.moments {
-			errs = append(errs, v.moments[i].f.release())
-		}
-		v.moments = nil
-	})
-	return errors.Join(errs...)
+// everythingOf gives a view of all of a tenant's records, whatever the scope.
+func (s *Store) everythingOf(id tenant.ID) *view {
+	v := &view{s: s, every: true}
+	v.take(false, []tenant.ID{id})
+	return v
 }
 
-// rules say what of one tenant shows, for the time of one call.
-type rules struct {
-	included bool
-	cut      int64 // math.MinInt64: no retention
-	sealed   []tenant.Life
-	purges   []purge
+// segmentsOnly gives a view of all records that are in segments.
+func (s *Store) segmentsOnly() *view {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &view{s: s, every: true, version: s.hold(), purges: s.purges, now: s.opts.Clock()}
 }
 
-// rulesOf asks the scope anew: a namespace may have been sealed since.
-func (v *view) rulesOf(known map[tenant.ID]*rules, id tenant.ID) *rules {
-	r := known[id]
-	if r != nil {
-		return r
-	}
-	r = &rules{included: v.scope.Includes(id), cut: math.MinInt64}
-	known[id] = r
-	if !r.included {
-		return r
-	}
-	if cut, ok := v.s.cutoff(id, v.now); ok {
-		r.cut = cut
-	}
-	r.sealed = v.scope.Sealed(id)
-	for i := range v.purges {
-		if v.purges[i].tenant == id {
-			r.purges = append(r.purges, v.purges[i])
-		}
-	}
-	return r
-}
-
-// shows reports whether a record of the tenant shows.
-func (r *rules) shows(rec *logging.Record) bool {
-	if !r.included || rec.Time.UnixNano() < r.cut || logging.Covered(r.sealed, rec) {
+// take makes the view one of now, of all tenants or of those.
+func (v *view) take(all bool, ids []tenant.ID) bool {
+	s := v.s
+	s.tables.RLock()
+	defer s.tables.RUnlock()
+	s.mu.Lock()
+	if s.closed && !v.every {
+		s.mu.Unlock()
 		return false
 	}
-	for i := range r.purges {
-		if r.purges[i].covers(rec) {
-			return false
+	v.version = s.hold()
+	v.purges, v.now = s.purges, s.opts.Clock()
+	loose := slices.Clip(s.loose)
+	s.mu.Unlock()
+	v.fresh = map[tenant.ID]*fresh{}
+	if all {
+		for _, m := range [...]*memory{s.frozen, s.memory} {
+			if m != nil {
+				for id := range m.tables {
+					v.fresh[id] = &fresh{}
+				}
+			}
+		}
+	} else {
+		for _, id := range ids {
+			v.fresh[id] = &fresh{}
+		}
+	}
+	for id, f := range v.fresh {
+		f.blocks = s.blocks(id)
+	}
+	for i := range loose {
+		recs := loose[i].recs
+		for j := range recs {
+			r := &recs[j]
+			f := v.fresh[r.Tenant]
+			if f == nil {
+				if !all {
+					continue
+				}
+				f = &fresh{}
+				v.fresh[r.Tenant] = f
+			}
+			f.loose = append(f.loose, r)
 		}
 	}
 	return true
 }
 
-// whole reports whether every record of a section shows.
-func (r *rules) whole(sec *section) bool {
-	return r.included && sec.tMin >= r.cut && len(r.sealed) == 0 &&
-		!slices.ContainsFunc(r.purges, func(p purge) bool { return p.upTo >= sec.first })
-}
+func (v *view) includes(id tenant.ID) bool { return v.every || v.scope.Includes(id) }
 
-// read calls fn with the records of a section that show and lie within the
-// times (inclusive), until it gives an error.
-func (v *view) read(ctx context.Context, p part, from, to int64, fn func(*logging.Record) error) error {
-	b, ok, err := v.s.readSection(p.m.f, p.sec)
-	if err != nil || !ok {
-		return err
-	}
-	d := newDecoder(b, p.sec.tenant, p.sec.frameFirst)
-	for n := 0; d.next(); n++ {
-		if n%256 == 0 && ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if d.time < from || d.time > to || !p.rules.shows(d.peek()) {
-			continue
-		}
-		if err := fn(d.record()); err != nil {
-			return err
-		}
-	}
-	if err := d.err(); err != nil {
-		v.s.damage(p.m.f, p.sec, err)
+// Close implements logging.View.
+func (v *view) Close() error {
+	v.mu.Lock()
+	held := v.version
+	v.version, v.fresh = nil, nil
+	v.mu.Unlock()
+	if held != nil {
+		v.s.release(held)
 	}
 	return nil
 }
 
-// Search implements logging.View.
-func (v *view) Search(ctx context.Context, q logging.Query) (*logging.Result, error) {
-	c, err := logging.NewCollector(q)
+// errViewClosed is what a view says that was closed.
+var errViewClosed = errors.New("the view is closed")
+
+// moment gives what the view holds.
+func (v *view) moment() (*version, map[tenant.ID]*fresh, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.version == nil {
+		return nil, nil, errViewClosed
+	}
+	return v.version, v.fresh, nil
+}
+
+// rulesOf asks the scope anew: a namespace may have been sealed since.
+func (v *view) rulesOf(id tenant.ID) scan.Rules {
+	r := tenantRules(id, math.MinInt64, v.purges)
+	r.Included = v.includes(id)
+	if cut, ok := v.s.cutoff(id, v.now); ok {
+		r.Cut = cut
+	}
+	if r.Included && !v.every {
+		r.Sealed = v.scope.Sealed(id)
+	}
+	return r
+}
+
+// sources gives what may hold something of the indices (nil: any). The parts
+// that are opened are noted in seen.
+func (v *view) sources(indices []string, seen *seen) ([]scan.Source, error) {
+	version, fresh, err := v.moment()
 	if err != nil {
 		return nil, err
 	}
-	from, to := int64(math.MinInt64), int64(math.MaxInt64)
-	if q.Filter != nil {
-		a, b := logging.TimeRange(q.Filter)
-		from, to = nanos(a, from), nanos(b, to)
-	}
-	w := &wanted{v: v, known: map[tenant.ID]*rules{}, indices: q.Indices, from: from, to: to}
-	// By time, the sections are read in the order of the query, and reading ends
-	// with the first that cannot change the answer any more.
-	order := func([]part) {}
-	border := func(p part) time.Time { return time.Unix(0, p.tMax) }
-	if len(q.Sort) > 0 && q.Sort[0].Field.Name == logging.FieldTime {
-		if q.Sort[0].Desc {
-			order = func(ps []part) { slices.SortFunc(ps, func(a, b part) int { return cmp.Compare(b.tMax, a.tMax) }) }
-		} else {
-			order = func(ps []part) { slices.SortFunc(ps, func(a, b part) int { return cmp.Compare(a.tMin, b.tMin) }) }
-			border = func(p part) time.Time { return time.Unix(0, p.tMin) }
+	var out []scan.Source
+	for _, id := range v.tenants(version, fresh) {
+		rules := v.rulesOf(id)
+		if !rules.Included {
+			continue
 		}
-	}
-	doc := logging.NewDoc(nil)
-	parts := w.parts()
-	order(parts)
-	for _, p := range parts {
-		if c.Settled(border(p)) {
-			break
-		}
-		inner, err := w.sections(ctx, p)
-		if err != nil {
-			return nil, err
-		}
-		order(inner)
-		for _, p := range inner {
-			if err := ctx.Err(); err != nil {
-				return nil, err
+		for _, p := range version.parts[id] {
+			if p.tMax < rules.Cut || !p.has(indices) {
+				continue
 			}
-			if c.Settled(border(p)) {
-				break
-			}
-			if err := v.read(ctx, p, from, to, func(r *logging.Record) error {
-				doc.Reset(r)
-				return c.Add(doc)
-			}); err != nil {
-				return nil, err
-			}
+			out = append(out, scan.Source{
+				Rules: rules, TimeMin: p.tMin, TimeMax: p.tMax, SeqMin: p.seqMin, SeqMax: p.seqMax,
+				Open: func() (scan.Part, error) { return v.s.openFor(p, seen) },
+			})
+		}
+		if src, ok := fresh[id].source(rules); ok {
+			out = append(out, src)
 		}
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	return c.Result()
+	return out, nil
 }
 
-// Indices implements logging.View.
+func (p *part) has(indices []string) bool {
+	return indices == nil || slices.ContainsFunc(p.indices, func(x indexStat) bool { return slices.Contains(indices, x.name) })
+}
+
+// source gives what is fresh of a tenant; ok is false where there is nothing.
+func (f *fresh) source(rules scan.Rules) (src scan.Source, ok bool) {
+	if f == nil || len(f.blocks)+len(f.loose) == 0 {
+		return src, false
+	}
+	src = scan.Source{Rules: rules, Loose: f.loose}
+	if len(f.blocks) > 0 {
+		src.TimeMin, src.TimeMax, src.SeqMin = math.MaxInt64, math.MinInt64, math.MaxUint64
+		for _, b := range f.blocks {
+			in := b.Info()
+			src.TimeMin, src.TimeMax = min(src.TimeMin, in.TimeMin), max(src.TimeMax, in.TimeMax)
+			src.SeqMin, src.SeqMax = min(src.SeqMin, in.SeqMin), max(src.SeqMax, in.SeqMax)
+		}
+		src.Open = func() (scan.Part, error) { return scan.Blocks(f.blocks), nil }
+	}
+	return src, true
+}
+
+// tenants gives the tenants of the scope that have something, in order.
+func (v *view) tenants(version *version, fresh map[tenant.ID]*fresh) []tenant.ID {
+	if !v.every && !v.scope.All() {
+		return v.scope.Tenants()
+	}
+	ids := map[tenant.ID]bool{}
+	for id := range version.parts {
+		ids[id] = true
+	}
+	for id := range fresh {
+		ids[id] = true
+	}
+	return slices.Sorted(maps.Keys(ids))
+}
+
+// try runs something over the sources, and again without the blocks that turned
+// out not to read. It waits for its turn first.
+func (v *view) try(ctx context.Context, indices []string, do func([]scan.Source) error) error {
+	leave, err := v.s.gate.enter(ctx, scopeKey(v))
+	if err != nil {
+		return err
+	}
+	defer leave()
+	for {
+		seen := &seen{}
+		sources, err := v.sources(indices, seen)
+		if err != nil {
+			return err
+		}
+		if err = do(sources); err == nil || !v.s.spareBlock(seen, err) {
+			return err
+		}
+	}
+}
+
+// Search implements logging.View.
+func (v *view) Search(ctx context.Context, q logging.Query) (res *logging.Result, err error) {
+	err = v.try(ctx, q.Indices, func(sources []scan.Source) (err error) {
+		res, err = scan.Search(ctx, q, sources, scan.Options{MemoryMax: v.s.opts.SearchMemoryMax})
+		return err
+	})
+	return res, err
+}
+
+// Fields implements logging.View.
+func (v *view) Fields(ctx context.Context, indices []string) (fields []logging.FieldInfo, err error) {
+	err = v.try(ctx, indices, func(sources []scan.Source) (err error) {
+		fields, err = scan.Fields(ctx, sources, indices)
+		return err
+	})
+	return fields, err
+}
+
+// Get implements logging.View.
+func (v *view) Get(ctx context.Context, index, id string) (rec logging.Record, ok bool, err error) {
+	version, fresh, err := v.moment()
+	if err != nil {
+		return rec, false, err
+	}
+	_, like := logging.ParseDerivedID(id)
+	for _, owner := range v.tenants(version, fresh) {
+		if rec, ok, err = v.find(ctx, owner, index, id, like); ok || err != nil {
+			return rec, ok, err
+		}
+	}
+	return logging.Record{}, false, ctx.Err()
+}
+
+// find looks a record of a tenant up by index and id; like says that the id may
+// be one derived from a seq. Parts are asked that have given ids of that index,
+// or that seq.
+func (v *view) find(ctx context.Context, id tenant.ID, index, docID string, like bool) (rec logging.Record, ok bool, err error) {
+	version, fresh, err := v.moment()
+	if err != nil {
+		return rec, false, err
+	}
+	seq, _ := logging.ParseDerivedID(docID)
+	for {
+		rules := v.rulesOf(id)
+		if !rules.Included {
+			return rec, false, nil
+		}
+		seen := &seen{}
+		var sources []scan.Source
+		if src, ok := fresh[id].source(rules); ok {
+			sources = append(sources, src)
+		}
+		for _, p := range slices.Backward(version.parts[id]) {
+			if p.tMax < rules.Cut || (p.given == 0 && (!like || seq < p.seqMin || seq > p.seqMax)) || !p.has([]string{index}) {
+				continue
+			}
+			sources = append(sources, scan.Source{
+				Rules: rules, TimeMin: p.tMin, TimeMax: p.tMax, SeqMin: p.seqMin, SeqMax: p.seqMax,
+				Open: func() (scan.Part, error) { return v.s.openFor(p, seen) },
+			})
+		}
+		if len(sources) == 0 {
+			return rec, false, nil
+		}
+		rec, ok, err = scan.Get(ctx, sources, index, docID)
+		if err == nil || !v.s.spareBlock(seen, err) {
+			return rec, ok, err
+		}
+	}
+}
+
+// Indices implements logging.View. Parts of which everything shows are counted
+// by what is known of them, the others by their blocks.
 func (v *view) Indices(ctx context.Context) ([]logging.IndexInfo, error) {
+	version, fresh, err := v.moment()
+	if err != nil {
+		return nil, err
+	}
 	by := map[string]*logging.IndexInfo{}
 	add := func(name string, docs, bytes int64) {
+		if docs == 0 {
+			return
+		}
 		if by[name] == nil {
 			by[name] = &logging.IndexInfo{Name: name}
 		}
 		by[name].Docs += docs
 		by[name].Bytes += bytes
 	}
-	w := &wanted{v: v, known: map[tenant.ID]*rules{}, from: math.MinInt64, to: math.MaxInt64}
-	stats := func(m *moment, sec *section) {
-		if _, bad := m.f.damaged.Load(sec.offset); bad && !m.coarse {
-			return
-		}
-		for _, i := range sec.indices {
-			add(i.name, i.docs, i.bytes)
-		}
-	}
-	for _, p := range w.parts() {
-		if p.sec == nil && w.whole(p.m) {
-			for i := range p.m.sections {
-				if sec := &p.m.sections[i]; w.section(sec) != nil {
-					stats(p.m, sec)
-				}
-			}
+	for _, id := range v.tenants(version, fresh) {
+		rules := v.rulesOf(id)
+		if !rules.Included {
 			continue
 		}
-		inner, err := w.sections(ctx, p)
-		if err != nil {
-			return nil, err
-		}
-		for _, p := range inner {
-			if p.rules.whole(p.sec) {
-				stats(p.m, p.sec)
-				continue
+		for _, p := range version.parts[id] {
+			switch {
+			case p.tMax < rules.Cut:
+			case p.whole(&rules):
+				for _, x := range p.indices {
+					add(x.name, x.docs, x.bytes)
+				}
+			default:
+				for again := true; again; {
+					seen := &seen{}
+					of, err := v.s.openFor(p, seen)
+					n := map[string]*logging.IndexInfo{}
+					if err == nil {
+						err = countBlocks(ctx, of, &rules, n)
+					}
+					if again = err != nil; again && !v.s.spareBlock(seen, err) {
+						return nil, err
+					}
+					if !again {
+						for _, x := range n {
+							add(x.Name, x.Docs, x.Bytes)
+						}
+					}
+				}
 			}
-			if err := v.read(ctx, p, math.MinInt64, math.MaxInt64, func(r *logging.Record) error {
-				add(r.Index, 1, int64(len(r.Source)))
-				return nil
-			}); err != nil {
+		}
+		if f := fresh[id]; f != nil {
+			n := map[string]*logging.IndexInfo{}
+			if err := countBlocks(ctx, scan.Blocks(f.blocks), &rules, n); err != nil {
 				return nil, err
+			}
+			for _, x := range n {
+				add(x.Name, x.Docs, x.Bytes)
+			}
+			for _, r := range f.loose {
+				if rules.Shows(r) {
+					add(r.Index, 1, int64(len(r.Source)))
+				}
 			}
 		}
 	}
@@ -245,120 +383,68 @@ func (v *view) Indices(ctx context.Context) ([]logging.IndexInfo, error) {
 	return out, ctx.Err()
 }
 
-// Fields implements logging.View.
-func (v *view) Fields(ctx context.Context, indices []string) ([]logging.FieldInfo, error) {
-	return logging.FieldsOf(ctx, v, indices)
+// whole reports whether every record of a part shows.
+func (p *part) whole(r *scan.Rules) bool {
+	return p.tMin >= r.Cut && len(r.Sealed) == 0 && !p.damaged.Load() &&
+		!slices.ContainsFunc(r.Purges, func(g scan.Purge) bool { return g.UpTo >= p.seqMin })
 }
 
-// Get implements logging.View.
-func (v *view) Get(ctx context.Context, index, id string) (logging.Record, bool, error) {
-	if err := ctx.Err(); err != nil {
-		return logging.Record{}, false, err
-	}
-	known := map[tenant.ID]*rules{}
-	for _, owner := range v.tenants() {
-		for _, seq := range v.s.seqsOf(owner, index, id) {
-			f, sec, err := v.find(seq, owner)
-			if err != nil {
-				return logging.Record{}, false, err
-			}
-			if sec == nil {
+// countBlocks counts the records of blocks that show, by index.
+func countBlocks(ctx context.Context, of scan.Part, rules *scan.Rules, by map[string]*logging.IndexInfo) error {
+	for i := range of.Len() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		in := of.BlockInfo(i)
+		if in.Rows == 0 {
+			continue
+		}
+		x := by[in.Index]
+		if x == nil {
+			x = &logging.IndexInfo{Name: in.Index}
+			by[in.Index] = x
+		}
+		if all, none := blockShows(rules, in); none {
+			continue
+		} else if all {
+			x.Docs += int64(in.Rows)
+			x.Bytes += in.SourceBytes
+			continue
+		}
+		b := of.Block(i)
+		times, err := b.Times()
+		if err != nil {
+			return err
+		}
+		seqs, err := b.Seqs()
+		if err != nil {
+			return err
+		}
+		var src []byte
+		r := logging.Record{Tenant: in.Tenant, Cluster: in.Cluster, Namespace: in.Namespace}
+		for row := range in.Rows {
+			r.Time, r.Seq = time.Unix(0, times[row]).UTC(), seqs[row]
+			if !rules.Shows(&r) {
 				continue
 			}
-			rec, err := v.s.lookup(f, sec, seq)
-			if err != nil {
-				return logging.Record{}, false, err
+			if src, err = b.Source(src[:0], row); err != nil {
+				return err
 			}
-			if rec != nil && rec.ID == id && rec.Index == index && v.rulesOf(known, owner).shows(rec) {
-				return *rec, true, nil
-			}
-		}
-	}
-	return logging.Record{}, false, nil
-}
-
-// tenants gives the tenants of the scope; the operator's are all that are there.
-func (v *view) tenants() []tenant.ID {
-	if !v.scope.All() {
-		return v.scope.Tenants()
-	}
-	seen := map[tenant.ID]bool{}
-	var out []tenant.ID
-	for _, m := range v.moments {
-		for i := range m.sections {
-			if id := m.sections[i].tenant; !seen[id] {
-				seen[id] = true
-				out = append(out, id)
-			}
-		}
-	}
-	slices.Sort(out)
-	return out
-}
-
-// seqsOf gives where a record of that id may be.
-func (s *Store) seqsOf(id tenant.ID, index, docID string) []uint64 {
-	h := s.ids.hash(id, index, docID)
-	var out []uint64
-	s.mu.RLock()
-	if seq, ok := s.ids.at[h]; ok {
-		out = append(out, seq)
-	}
-	s.mu.RUnlock()
-	if seq, ok := logging.ParseDerivedID(docID); ok {
-		out = append(out, seq)
-	}
-	return out
-}
-
-func (v *view) find(seq uint64, id tenant.ID) (*file, *section, error) {
-	for i := range v.moments {
-		sec, err := v.s.find(&v.moments[i], seq, id)
-		if sec != nil || err != nil {
-			return v.moments[i].f, sec, err
-		}
-	}
-	return nil, nil, nil
-}
-
-// findInFiles gives the section in which a tenant's record of that seq would be,
-// for the writer.
-func (s *Store) findInFiles(seq uint64, id tenant.ID) (*file, *section, error) {
-	for _, f := range s.files {
-		m := f.moment()
-		sec, err := s.find(&m, seq, id)
-		if sec != nil || err != nil {
-			return f, sec, err
-		}
-	}
-	return nil, nil, nil
-}
-
-// findIn searches sections, which are in the order of their frames.
-func findIn(secs []section, seq uint64, id tenant.ID) *section {
-	i := sort.Search(len(secs), func(i int) bool { return secs[i].frameLast >= seq })
-	for ; i < len(secs) && secs[i].frameFirst <= seq; i++ {
-		if s := &secs[i]; s.tenant == id && s.first <= seq && seq <= s.last {
-			return s
+			x.Docs++
+			x.Bytes += int64(len(src))
 		}
 	}
 	return nil
 }
 
-// lookup reads the record with that seq from a section; nil where there is none.
-func (s *Store) lookup(f *file, sec *section, seq uint64) (*logging.Record, error) {
-	b, ok, err := s.readSection(f, sec)
-	if err != nil || !ok {
-		return nil, err
+// blockShows reports whether all or none of a block shows, as far as its span tells.
+func blockShows(r *scan.Rules, in *segment.Info) (all, none bool) {
+	if in.TimeMax < r.Cut {
+		return false, true
 	}
-	d := newDecoder(b, sec.tenant, sec.frameFirst)
-	for d.next() {
-		if d.seq == seq {
-			return d.record(), nil
-		}
-	}
-	if err := d.err(); err != nil {
-		s.damage(f, sec, err)
-	}
-	return nil, nil
+	mine := func(l *tenant.Life) bool { return l.Cluster == in.Cluster && l.Namespace == in.Namespace }
+	all = in.TimeMin >= r.Cut &&
+		!slices.ContainsFunc(r.Sealed, func(l tenant.Life) bool { return mine(&l) }) &&
+		!slices.ContainsFunc(r.Purges, func(p scan.Purge) bool { return (p.All || mine(&p.Life)) && p.UpTo >= in.SeqMin })
+	return all, false
 }

@@ -1,20 +1,28 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"math"
+	"slices"
 	"time"
 
 	"github.com/oriel-project/oriel/logging"
+	"github.com/oriel-project/oriel/tenant"
 )
 
-// request is something the writer does: a batch, a purge or a sweep.
+// request is something the writer does: a batch, a purge, or the beginning of a
+// new log file.
 type request struct {
 	batch   logging.Batch
 	results []logging.ItemResult // Refused ones are filled in already
 	bytes   int
 	purge   *purge
-	sweep   bool
+	rotate  bool
+	upTo    uint64     // answer to rotate: the last log file with records; 0: there are none
+	next    uint64     // answer to rotate: the first seq after them
 	answer  chan error // one; buffered
 }
 
@@ -22,8 +30,6 @@ type request struct {
 // closes, after it has answered everybody.
 func (s *Store) write() {
 	defer close(s.done)
-	sweep := time.NewTicker(sweepEvery)
-	defer sweep.Stop()
 	var syncs <-chan time.Time
 	if s.opts.Durability == Interval {
 		t := time.NewTicker(syncEvery)
@@ -36,9 +42,7 @@ func (s *Store) write() {
 			s.serve(req)
 		case <-syncs:
 			s.syncActive()
-		case <-sweep.C:
-			s.sweep()
-		case <-s.closing:
+		case <-s.ending:
 			for {
 				select {
 				case req := <-s.queue:
@@ -60,8 +64,10 @@ func (s *Store) serve(req *request) {
 	size := 0
 	for req != nil {
 		switch {
-		case req.sweep:
-			req.answer <- s.sweep()
+		case req.rotate:
+			s.commit(group)
+			group, size = nil, 0
+			req.answer <- s.rotate(req)
 		case req.purge != nil:
 			s.commit(group)
 			group, size = nil, 0
@@ -81,17 +87,30 @@ func (s *Store) serve(req *request) {
 	s.commit(group)
 }
 
-// pending is what a commit will have changed once it is durable.
+// pending is what a commit will have changed once it is durable, and what it
+// was decided by.
 type pending struct {
 	b       *builder
 	ids     map[hash]givenID
-	keys    map[string]batchEntry
+	keys    map[hash]keyInfo
 	records []logging.Record
+	likely  map[tenant.ID]bool // tenants that give ids of the form of derived ones in this commit
+
+	now    time.Time
+	gens   []*generation
+	tables keyTables
+	old    map[tenant.ID]bool // as likely, of segments
+	purges []purge
+	view   *view // of segments, where one was needed
 }
 
-type givenID struct {
-	id  string
-	seq uint64
+// begin takes what a commit is decided by.
+func (s *Store) begin() *pending {
+	p := &pending{b: newBuilder(s.nextSeq), ids: map[hash]givenID{}, keys: map[hash]keyInfo{}, likely: map[tenant.ID]bool{}, now: s.opts.Clock()}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	p.gens, p.tables, p.old, p.purges = s.gens, s.keyTables, s.likely, s.purges
+	return p
 }
 
 // commit makes a group of batches durable and answers them.
@@ -105,27 +124,33 @@ func (s *Store) commit(group []*request) {
 		}
 		return
 	}
-	now := s.opts.Clock()
-	s.keys.expire(now)
-	p := &pending{b: newBuilder(s.nextSeq), ids: map[hash]givenID{}, keys: map[string]batchEntry{}}
+	s.lookups.RLock()
+	p := s.begin()
 	var err error
 	for _, req := range group {
-		if err = s.take(p, req, now); err != nil {
+		if err = s.take(p, req); err != nil {
 			break
 		}
 	}
+	s.lookups.RUnlock()
+	if p.view != nil {
+		_ = p.view.Close() // it has nothing to say
+	}
 	// A batch that stored nothing but has a key is remembered too.
 	if err == nil && (p.b.records > 0 || len(p.b.batches) > 0) {
-		err = s.commitFrame(func(f *file) ([]byte, *frame, error) { return p.b.frame(f.number, f.size, now) }, func() {
-			for h, g := range p.ids {
-				s.ids.set(h, g.id, g.seq)
+		err = s.commitFrame(func(f *file) ([]byte, *frame, error) { return p.b.frame(f.number, f.size, p.now) }, func(f *file, _ *frame) {
+			g := s.gens[len(s.gens)-1]
+			maps.Copy(g.ids, p.ids)
+			maps.Copy(g.keys, p.keys)
+			maps.Copy(g.likeDerived, p.likely)
+			if len(p.records) > 0 {
+				size := int64(p.b.bytes + len(p.records)*recordOverhead)
+				s.loose = append(s.loose, loose{log: f.number, recs: p.records, size: size, at: p.now})
+				s.looseBytes += size
 			}
 		})
 	}
 	if err == nil {
-		for _, e := range p.keys {
-			s.keys.set(e, now)
-		}
 		s.m.records.Add(float64(p.b.records))
 		s.m.bytes.Add(float64(p.b.bytes))
 		s.tails.Push(p.records)
@@ -133,17 +158,18 @@ func (s *Store) commit(group []*request) {
 	for _, req := range group {
 		req.answer <- err
 	}
+	if err == nil {
+		wake(s.wakeGather)
+	}
 }
 
 // take decides what becomes of each record of a batch and adds those to store.
-func (s *Store) take(p *pending, req *request, now time.Time) error {
+func (s *Store) take(p *pending, req *request) error {
 	key := storedKey(req.batch.Key)
+	var kh hash
 	if key != "" {
-		old, known := s.keys.get(key, now)
-		if e, ok := p.keys[key]; ok {
-			old, known = e.info(now), true
-		}
-		if known {
+		kh = keyHash(key)
+		if old, known := s.knownKey(p, kh); known {
 			s.duplicates(req, old)
 			return nil
 		}
@@ -155,9 +181,10 @@ func (s *Store) take(p *pending, req *request, now time.Time) error {
 			continue
 		}
 		r := req.batch.Records[i] // a copy: the caller's is not changed
+		r.Received = r.Received.Truncate(time.Millisecond)
 		given := r.ID != ""
 		if given {
-			seq, known, err := s.known(p, &r, now)
+			seq, known, err := s.known(p, &r, true)
 			if err != nil {
 				return err
 			}
@@ -174,18 +201,17 @@ func (s *Store) take(p *pending, req *request, now time.Time) error {
 			r.Seq = s.nextSeq
 			s.nextSeq++
 			if given {
-				h := s.ids.hash(r.Tenant, r.Index, r.ID)
-				p.ids[h] = givenID{r.ID, r.Seq}
+				p.ids[s.seeds.hash(r.Tenant, r.Index, r.ID)] = givenOf(&r)
 				if _, ok := logging.ParseDerivedID(r.ID); ok {
-					s.ids.likeDerived = true
+					p.likely[r.Tenant] = true
 				}
 				break
 			}
 			r.ID = logging.DerivedID(r.Seq)
-			if !s.ids.likeDerived {
+			if !p.likeDerived(r.Tenant) {
 				break
 			}
-			_, known, err := s.known(p, &r, now)
+			_, known, err := s.known(p, &r, false)
 			if err != nil {
 				return err
 			}
@@ -205,10 +231,37 @@ func (s *Store) take(p *pending, req *request, now time.Time) error {
 		entry.items = 0 // seqs are not consecutive: a repetition is not told them
 	}
 	if key != "" {
-		p.keys[key] = entry
+		p.keys[kh] = entry.info(p.now)
 	}
 	p.b.batches = append(p.b.batches, entry)
 	return nil
+}
+
+// likeDerived reports whether a tenant has given ids of the form of derived
+// ones: then derived ids must be checked too.
+func (p *pending) likeDerived(id tenant.ID) bool {
+	if p.likely[id] || p.old[id] {
+		return true
+	}
+	for _, g := range p.gens {
+		if len(g.likeDerived) > 0 && g.likeDerived[id] {
+			return true
+		}
+	}
+	return false
+}
+
+// knownKey looks for a batch key of the last 24 h.
+func (s *Store) knownKey(p *pending, h hash) (keyInfo, bool) {
+	if info, ok := p.keys[h]; ok {
+		return info, true
+	}
+	for _, g := range slices.Backward(p.gens) {
+		if info, ok := g.keys[h]; ok && info.inTime(p.now) {
+			return info, true
+		}
+	}
+	return p.tables.get(h, p.now, s.keysDamaged)
 }
 
 // duplicates answers a batch whose key is known.
@@ -227,53 +280,81 @@ func (s *Store) duplicates(req *request, old keyInfo) {
 	s.m.duplicates.WithLabelValues("batch").Add(float64(len(req.results)))
 }
 
-// known looks for a visible record with the tenant, index and id of r.
-func (s *Store) known(p *pending, r *logging.Record, now time.Time) (seq uint64, ok bool, err error) {
-	h := s.ids.hash(r.Tenant, r.Index, r.ID)
+// known looks for a visible record with the tenant, index and id of r: among
+// those of this commit and those that are in no segment yet by the hash of the
+// id, in segments by their tables of ids. Where the id was given it may also be
+// the one derived for an earlier record.
+func (s *Store) known(p *pending, r *logging.Record, given bool) (seq uint64, ok bool, err error) {
+	h := s.seeds.hash(r.Tenant, r.Index, r.ID)
 	if g, ok := p.ids[h]; ok {
 		return g.seq, true, nil
 	}
-	if seq, ok := s.ids.at[h]; ok {
-		f, sec, err := s.findInFiles(seq, r.Tenant)
-		if err != nil {
-			return 0, false, err
+	for _, g := range slices.Backward(p.gens) {
+		if at, ok := g.ids[h]; ok && !s.hidden(p, r.Tenant, at) {
+			return at.seq, true, nil
 		}
-		if sec != nil {
-			if cut, ok := s.cutoff(r.Tenant, now); len(s.purges) == 0 && (!ok || sec.tMin >= cut) {
-				return seq, true, nil // nothing could hide it: no need to look
+	}
+	derived, like := logging.ParseDerivedID(r.ID)
+	var rec logging.Record
+	if given && like && derived < s.nextSeq {
+		for i := range p.records { // of this commit
+			if q := &p.records[i]; q.Seq == derived && q.ID == r.ID && q.Index == r.Index && q.Tenant == r.Tenant {
+				return derived, true, nil
 			}
 		}
-		if ok, err := s.is(f, sec, seq, r, now); ok || err != nil {
-			return seq, ok, err
+		v := s.everythingOf(r.Tenant)
+		rec, ok, err = v.find(context.Background(), r.Tenant, r.Index, r.ID, true)
+		err = errors.Join(err, v.Close())
+	} else {
+		if p.view == nil {
+			p.view = s.segmentsOnly()
 		}
+		rec, ok, err = p.view.find(context.Background(), r.Tenant, r.Index, r.ID, false)
 	}
-	derived, ok := logging.ParseDerivedID(r.ID)
-	if !ok || derived >= s.nextSeq {
-		return 0, false, nil
-	}
-	for i := range p.records { // of this commit
-		if q := &p.records[i]; q.Seq == derived && q.ID == r.ID && q.Index == r.Index && q.Tenant == r.Tenant {
-			return derived, true, nil
-		}
-	}
-	f, sec, err := s.findInFiles(derived, r.Tenant)
 	if err != nil {
-		return 0, false, err
+		return 0, false, fmt.Errorf("%w: look up an id: %w", logging.ErrUnavailable, err)
 	}
-	ok, err = s.is(f, sec, derived, r, now)
-	return derived, ok, err
+	return rec.Seq, ok, nil
 }
 
-// is reports whether the record at a place is there, shows, and has r's id and index.
-func (s *Store) is(f *file, sec *section, seq uint64, r *logging.Record, now time.Time) (bool, error) {
-	if sec == nil {
-		return false, nil
+// hidden reports whether a record is past its retention or purged.
+func (s *Store) hidden(p *pending, id tenant.ID, at givenID) bool {
+	if cut, ok := s.cutoff(id, p.now); ok && at.time < cut {
+		return true
 	}
-	old, err := s.lookup(f, sec, seq)
-	if err != nil || old == nil {
-		return false, err
+	for i := range p.purges {
+		g := &p.purges[i]
+		if g.tenant == id && at.seq <= g.upTo && (g.whole() || at.cluster == g.cluster && at.namespace == g.namespace) &&
+			at.time >= g.from && (at.time < g.to || g.to == math.MaxInt64) {
+			return true
+		}
 	}
-	return old.ID == r.ID && old.Index == r.Index && !s.hidden(s.purges, old, now), nil
+	return false
+}
+
+// rotate begins a new log file, so that those before can be written to a segment.
+func (s *Store) rotate(req *request) error {
+	f := s.active()
+	req.next = s.nextSeq
+	if f.size == headerLen && s.broken == nil {
+		// Nothing to rotate: the files before, if there are any, are to be written.
+		if len(s.logs) > 1 {
+			req.upTo = f.number - 1
+		}
+	} else {
+		if err := s.ready(true); err != nil {
+			return s.fail(err)
+		}
+		s.recovered()
+		req.upTo = s.active().number - 1
+	}
+	if req.upTo > 0 {
+		s.mu.Lock()
+		s.gens[len(s.gens)-1].logTo = req.upTo
+		s.gens = append(slices.Clip(s.gens), newGeneration())
+		s.mu.Unlock()
+	}
+	return nil
 }
 
 // commitPurge makes a purge durable.
@@ -282,7 +363,11 @@ func (s *Store) commitPurge(p *purge) error {
 	err := s.commitFrame(func(f *file) ([]byte, *frame, error) {
 		b, fr := purgeFrame(p, f.number, f.size, s.opts.Clock())
 		return b, fr, nil
-	}, func() {})
+	}, func(_ *file, fr *frame) {
+		g := s.gens[len(s.gens)-1]
+		g.purges = append(g.purges, *fr.purge)
+		s.purges = append(slices.Clip(s.purges), *fr.purge)
+	})
 	if err == nil {
 		s.opts.OnEvent(Event{Kind: EventPurged, File: s.active().name})
 	}
@@ -291,9 +376,9 @@ func (s *Store) commitPurge(p *purge) error {
 
 // commitFrame writes one frame durably and then makes it seen; also changes
 // what else is seen with it, under the lock. With an error nothing is changed.
-func (s *Store) commitFrame(frame func(*file) ([]byte, *frame, error), also func()) error {
+func (s *Store) commitFrame(frame func(*file) ([]byte, *frame, error), also func(*file, *frame)) error {
 	began := time.Now()
-	if err := s.ready(); err != nil {
+	if err := s.ready(false); err != nil {
 		return s.fail(err)
 	}
 	f := s.active()
@@ -312,18 +397,24 @@ func (s *Store) commitFrame(frame func(*file) ([]byte, *frame, error), also func
 		s.dirty = false
 	}
 	s.mu.Lock()
-	s.publish(f, fr)
-	also()
+	f.size = fr.end()
+	f.lastSeq = max(f.lastSeq, fr.last)
+	also(f, fr)
 	s.measure()
 	s.mu.Unlock()
+	s.recovered()
+	s.m.commits.Inc()
+	s.m.commitTime.Observe(time.Since(began).Seconds())
+	return nil
+}
+
+// recovered notes that the log can be written again.
+func (s *Store) recovered() {
 	if s.broken != nil {
 		s.broken = nil
 		s.m.available.Set(1)
 		s.opts.OnEvent(Event{Kind: EventAvailable})
 	}
-	s.m.commits.Inc()
-	s.m.commitTime.Observe(time.Since(began).Seconds())
-	return nil
 }
 
 // room asks whether the disk has room for records, and tells where that changes.
@@ -359,8 +450,9 @@ func (s *Store) fail(err error) error {
 }
 
 // ready sees to it that the active file can take a frame: one that a failed
-// write may have left bytes in is cut back, and a full one is followed by a new one.
-func (s *Store) ready() error {
+// write may have left bytes in is cut back, and a full one is followed by a new
+// one, as any is with rotate.
+func (s *Store) ready(rotate bool) error {
 	f := s.active()
 	if s.broken != nil {
 		if err := f.f.Truncate(f.size); err != nil {
@@ -368,7 +460,7 @@ func (s *Store) ready() error {
 		}
 		s.dirty = true
 	}
-	if f.size < s.opts.SegmentBytesMax && (s.broken == nil || f.size == headerLen) {
+	if !rotate && f.size < s.opts.LogBytesMax && (s.broken == nil || f.size == headerLen) {
 		return nil
 	}
 	if s.dirty {
@@ -382,9 +474,7 @@ func (s *Store) ready() error {
 		return err
 	}
 	s.mu.Lock()
-	// Views hold the old slice.
-	s.files = append(s.files[:len(s.files):len(s.files)], next)
-	f.coarsen(s.opts.fineSectionsMax)
+	s.logs = append(slices.Clip(s.logs), next)
 	s.mu.Unlock()
 	return nil
 }
@@ -393,7 +483,7 @@ func (s *Store) ready() error {
 // under way has been given out already.
 func (s *Store) nextSeqFloor() uint64 {
 	floor := uint64(1)
-	for _, f := range s.files {
+	for _, f := range s.logs {
 		floor = max(floor, f.firstSeq, f.lastSeq+1)
 	}
 	return floor

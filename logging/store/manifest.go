@@ -1,0 +1,322 @@
+package store
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/oriel-project/oriel/internal/vfs"
+)
+
+// The format of docs/format/manifest.md.
+const (
+	manifestVersion = 1
+	manifestMagic   = "ORIELMAN"
+	editMagic       = "\xffOM\xfe"
+	editPreludeLen  = 24
+	manifestPrefix  = "MANIFEST-"
+
+	editBytesMax     = 1 << 30
+	manifestSlackMin = 1 << 20 // edits behind the first one before a new file is begun
+)
+
+func manifestName(number uint64) string { return fmt.Sprintf("%s%08d", manifestPrefix, number) }
+
+func manifestNumber(name string) (uint64, bool) {
+	digits, ok := strings.CutPrefix(name, manifestPrefix)
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(digits, 10, 32)
+	return n, err == nil && n > 0 && manifestName(n) == name
+}
+
+// manifest is the journal of edits. One goroutine at a time.
+type manifest struct {
+	fs     vfs.FS
+	dir    string
+	number uint64
+	f      vfs.File
+	state  *state
+	size   int64  // of what is good
+	first  int64  // size with the first edit, which is the whole state
+	edits  uint64 // written to this file
+	broken bool   // the last write failed: cut back, or begin anew
+}
+
+// errManifest says that a manifest is not whole where it must be.
+var errManifest = errors.New("manifest does not read")
+
+// openManifest reads the newest manifest that is whole, or begins one in a
+// directory without segments. torn is how many bytes of an edit that a crash
+// left half written were cut off.
+func openManifest(fs vfs.FS, dir string) (m *manifest, torn int64, err error) {
+	names, err := fs.List(dir)
+	if err != nil {
+		return nil, 0, err
+	}
+	var numbers []uint64
+	segments := false
+	for _, name := range names {
+		if n, ok := manifestNumber(name); ok {
+			numbers = append(numbers, n)
+		}
+		segments = segments || strings.HasSuffix(name, segmentSuffix)
+	}
+	slices.Sort(numbers)
+	last := errors.New("there is none")
+	for _, n := range slices.Backward(numbers) {
+		m, torn, err = readManifest(fs, dir, n)
+		if err == nil {
+			// Older ones are what a crash left.
+			for _, old := range numbers {
+				if old != n {
+					if err := fs.Remove(filepath.Join(dir, manifestName(old))); err != nil && !errors.Is(err, os.ErrNotExist) {
+						return nil, 0, errors.Join(err, m.f.Close())
+					}
+				}
+			}
+			return m, torn, nil
+		}
+		// One whose first edit is torn was being begun when the power went: the
+		// one before it is still there.
+		if !errors.Is(err, errTornManifest) {
+			return nil, 0, err
+		}
+		last = err
+	}
+	if segments {
+		return nil, 0, fmt.Errorf("%s holds segments and no whole manifest (%w): restore %s* from a copy, or move the *%s files elsewhere to begin anew", dir, last, manifestPrefix, segmentSuffix)
+	}
+	m = &manifest{fs: fs, dir: dir, state: newState()}
+	if len(numbers) > 0 {
+		m.number = numbers[len(numbers)-1]
+	}
+	if err := m.rewrite(); err != nil {
+		return nil, 0, err
+	}
+	for _, old := range numbers {
+		if err := fs.Remove(filepath.Join(dir, manifestName(old))); err != nil {
+			return nil, 0, errors.Join(err, m.f.Close())
+		}
+	}
+	return m, 0, nil
+}
+
+// errTornManifest says that a manifest was never completed.
+var errTornManifest = errors.New("manifest was not completed")
+
+// readManifest reads a manifest to go on with it.
+func readManifest(fs vfs.FS, dir string, number uint64) (m *manifest, torn int64, err error) {
+	m, err = loadManifest(fs, dir, number)
+	if err != nil {
+		return nil, 0, err
+	}
+	size, err := m.f.Size()
+	if err == nil && size > m.size {
+		torn = size - m.size
+		if err = m.f.Truncate(m.size); err == nil {
+			err = m.f.Sync()
+		}
+	}
+	if err != nil {
+		return nil, 0, errors.Join(err, m.f.Close())
+	}
+	return m, torn, nil
+}
+
+// loadManifest reads a manifest and changes nothing.
+func loadManifest(fs vfs.FS, dir string, number uint64) (_ *manifest, err error) {
+	name := filepath.Join(dir, manifestName(number))
+	f, err := fs.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, f.Close())
+		}
+	}()
+	size, err := f.Size()
+	if err != nil {
+		return nil, err
+	}
+	if size > editBytesMax {
+		return nil, fmt.Errorf("%s: %w: %d bytes", name, errManifest, size)
+	}
+	b := make([]byte, size)
+	n, err := f.ReadAt(b, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	st, good, first, edits, err := parseManifest(b[:n], number)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return &manifest{fs: fs, dir: dir, number: number, f: f, state: st, size: good, first: first, edits: edits}, nil
+}
+
+// parseManifest reads a manifest's bytes; what is behind good is an edit that
+// was not completed.
+func parseManifest(b []byte, number uint64) (st *state, good, first int64, edits uint64, err error) {
+	le := binary.LittleEndian
+	if len(b) < headerLen {
+		return nil, 0, 0, 0, errTornManifest
+	}
+	if string(b[:8]) != manifestMagic || le.Uint32(b[60:]) != checksum(b[:60]) || le.Uint64(b[16:]) != number {
+		if bytes.Contains(b, []byte(editMagic)) {
+			return nil, 0, 0, 0, fmt.Errorf("%w: its header does not check", errManifest)
+		}
+		return nil, 0, 0, 0, errTornManifest
+	}
+	if v := le.Uint32(b[8:]); v > manifestVersion {
+		return nil, 0, 0, 0, fmt.Errorf("manifest has format version %d and this Oriel reads up to %d: run the Oriel that wrote it, or a newer one", v, manifestVersion)
+	}
+	st = newState()
+	intern := newInterner()
+	for at := int64(headerLen); at < int64(len(b)); {
+		payload, ok := editAt(b, at, edits+1)
+		if !ok {
+			if next := nextEdit(b, at+1, edits+1); next > 0 {
+				return nil, 0, 0, 0, fmt.Errorf("%w: the edit at %d does not check, and the one at %d does: restore it from a copy", errManifest, at, next)
+			}
+			break
+		}
+		e, err := decodeEdit(payload, intern)
+		if err == nil {
+			err = st.apply(e)
+		}
+		if err != nil {
+			return nil, 0, 0, 0, fmt.Errorf("%w: the edit at %d: %w", errManifest, at, err)
+		}
+		at += editPreludeLen + int64(len(payload))
+		if edits++; edits == 1 {
+			first = at
+		}
+		good = at
+	}
+	if edits == 0 {
+		return nil, 0, 0, 0, errTornManifest
+	}
+	return st, good, first, edits, nil
+}
+
+// editAt gives the payload of the whole edit with that number at an offset.
+func editAt(b []byte, at int64, number uint64) ([]byte, bool) {
+	le := binary.LittleEndian
+	if int64(len(b))-at < editPreludeLen {
+		return nil, false
+	}
+	p := b[at : at+editPreludeLen]
+	if string(p[:4]) != editMagic || le.Uint32(p[20:]) != checksum(p[:20]) || le.Uint64(p[8:]) != number {
+		return nil, false
+	}
+	n := int64(le.Uint32(p[4:]))
+	if n > int64(len(b))-at-editPreludeLen {
+		return nil, false
+	}
+	payload := b[at+editPreludeLen:][:n]
+	return payload, le.Uint32(p[16:]) == checksum(payload)
+}
+
+// nextEdit finds a whole edit with a higher number behind an offset.
+func nextEdit(b []byte, at int64, above uint64) int64 {
+	for {
+		i := bytes.Index(b[at:], []byte(editMagic))
+		if i < 0 {
+			return 0
+		}
+		at += int64(i)
+		if int64(len(b))-at >= editPreludeLen {
+			if number := binary.LittleEndian.Uint64(b[at+8:]); number > above {
+				if _, ok := editAt(b, at, number); ok {
+					return at
+				}
+			}
+		}
+		at++
+	}
+}
+
+func encodeEdit(e *edit, number uint64) []byte {
+	le := binary.LittleEndian
+	payload := e.encode()
+	b := make([]byte, editPreludeLen, editPreludeLen+len(payload))
+	copy(b, editMagic)
+	le.PutUint32(b[4:], uint32(len(payload)))
+	le.PutUint64(b[8:], number)
+	le.PutUint32(b[16:], checksum(payload))
+	le.PutUint32(b[20:], checksum(b[:20]))
+	return append(b, payload...)
+}
+
+// commit makes an edit durable and applies it. With an error nothing is changed,
+// and it may be tried again.
+func (m *manifest) commit(e *edit) error {
+	if m.broken || m.size-m.first > max(manifestSlackMin, m.first) {
+		if err := m.rewrite(); err != nil {
+			return err
+		}
+	}
+	b := encodeEdit(e, m.edits+1)
+	if len(b) > editBytesMax {
+		return fmt.Errorf("manifest edit of %d bytes", len(b))
+	}
+	name := manifestName(m.number)
+	m.broken = true
+	if _, err := m.f.WriteAt(b, m.size); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	if err := m.f.Sync(); err != nil {
+		return fmt.Errorf("sync %s: %w", name, err)
+	}
+	m.broken = false
+	m.size += int64(len(b))
+	m.edits++
+	return m.state.apply(e)
+}
+
+// rewrite begins a new file with the whole state.
+func (m *manifest) rewrite() error {
+	number := m.number + 1
+	name := filepath.Join(m.dir, manifestName(number))
+	h := make([]byte, headerLen)
+	le := binary.LittleEndian
+	copy(h, manifestMagic)
+	le.PutUint32(h[8:], manifestVersion)
+	le.PutUint64(h[16:], number)
+	le.PutUint32(h[60:], checksum(h[:60]))
+	b := append(h, encodeEdit(m.state.whole(), 1)...)
+	if err := m.fs.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("remove what an attempt left of %s: %w", name, err)
+	}
+	f, err := m.fs.Create(name)
+	if err != nil {
+		return fmt.Errorf("begin manifest: %w", err)
+	}
+	_, err = f.WriteAt(b, 0)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err == nil {
+		err = m.fs.SyncDir(m.dir)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("begin manifest %s: %w", name, err), f.Close(), m.fs.Remove(name))
+	}
+	old, oldName := m.f, filepath.Join(m.dir, manifestName(m.number))
+	m.f, m.number, m.size, m.first, m.edits, m.broken = f, number, int64(len(b)), int64(len(b)), 1, false
+	if old != nil {
+		// Were it still there at the next start, it would be removed then.
+		_ = old.Close()
+		_ = m.fs.Remove(oldName)
+	}
+	return nil
+}
