@@ -104,14 +104,6 @@ var benchWorld = sync.OnceValue(func() map[string][]scan.Source {
 	recs := benchRecords()
 	rules := scan.Rules{Included: true, Cut: -1 << 63}
 	memory := tableSource(rules, recs)
-	if p, err := memory.Open(); err == nil {
-		fmt.Println("blocks in memory", p.Len())
-	}
-	for _, src := range fileSources(memory) {
-		if p, err := src.Open(); err == nil {
-			fmt.Println("blocks in files", p.Len())
-		}
-	}
 	return map[string][]scan.Source{"memory": {memory}, "file": fileSources(memory)}
 })
 

@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"fmt"
 	"sort"
 	"unsafe"
 
@@ -402,6 +403,20 @@ func (c *columns) reset() {
 	c.stamps = [8]*segment.Column{}
 }
 
+// err tells what was found corrupt while columns were read.
+func (c *columns) err() error {
+	for _, col := range append(c.stamps[:], c.owns...) {
+		switch {
+		case col == nil:
+		case col.Text != nil && col.Text.Err() != nil:
+			return col.Text.Err()
+		case col.IDs != nil && col.IDs.Err() != nil:
+			return col.IDs.Err()
+		}
+	}
+	return nil
+}
+
 func (c *columns) own(e *eval, hole int) (*segment.Column, error) {
 	for len(c.owns) <= hole {
 		c.owns = append(c.owns, nil)
@@ -427,13 +442,11 @@ func (c *columns) stamped(e *eval, s segment.Stamp) (*segment.Column, error) {
 	return c.stamps[s], nil
 }
 
-// columnErr tells what was found corrupt while a column was read.
-func columnErr(c *segment.Column) error {
-	switch {
-	case c.Text != nil:
-		return c.Text.Err()
-	case c.IDs != nil:
-		return c.IDs.Err()
+// broken names the block of what was found corrupt while a column was read; nil
+// stays nil.
+func (e *eval) broken(err error) error {
+	if err == nil {
+		return nil
 	}
-	return nil
+	return &segment.Damage{Part: -1, Block: e.at, Err: fmt.Errorf("%w: %w", segment.ErrCorrupt, err)}
 }

@@ -205,11 +205,7 @@ func (e *eval) matchStrings(l *leaf, c *segment.Column, in []uint32, exact, stam
 	test := func(s string) bool { return (s != "" || !stamped) && l.test(logging.String(s), exact) }
 	switch c.Kind {
 	case segment.KindText:
-		out, err := e.matchText(l, c, in, exact, test)
-		if err == nil {
-			err = c.Text.Err()
-		}
-		return out, err
+		return e.matchText(l, c, in, exact, test)
 	case segment.KindIDs:
 		needle := l.tokenID
 		if exact {
@@ -218,7 +214,7 @@ func (e *eval) matchStrings(l *leaf, c *segment.Column, in []uint32, exact, stam
 		if needle != "" {
 			ordinal, ok, err := c.IDs.Lookup(needle)
 			if err != nil {
-				return nil, err
+				return nil, e.broken(err)
 			}
 			if ok {
 				out := e.rows.take(len(in))
@@ -273,8 +269,7 @@ func (e *eval) byString(c *segment.Column, in []uint32, test func(string) bool) 
 		if err := e.tick(len(in)); err != nil {
 			return nil, err
 		}
-		out := e.rows.keep(c.Text.SelectValue(test, "", in, e.rows.take(len(in))))
-		return out, c.Text.Err()
+		return e.rows.keep(c.Text.SelectValue(test, "", in, e.rows.take(len(in)))), nil
 	case segment.KindIDs:
 		return e.byIDs(c, in, test)
 	}
@@ -289,7 +284,7 @@ func (e *eval) byIDs(c *segment.Column, in []uint32, test func(string) bool) ([]
 	}
 	off, data, err := c.IDs.AppendAll(nil, e.buf[:0], ordinals)
 	if err != nil {
-		return nil, err
+		return nil, e.broken(err)
 	}
 	e.buf = data
 	out := e.rows.take(len(in))
@@ -309,10 +304,11 @@ func (e *eval) strings(c *segment.Column, off []uint32, data []byte) ([]uint32, 
 		return off, data, err
 	}
 	if c.Kind == segment.KindIDs {
-		return c.IDs.AppendAll(append(off, 0), data, c.Ordinals[:c.N])
+		off, data, err := c.IDs.AppendAll(append(off, 0), data, c.Ordinals[:c.N])
+		return off, data, e.broken(err)
 	}
 	off, data = c.Text.AppendAll(off, data)
-	return off, data, c.Text.Err()
+	return off, data, nil
 }
 
 // byCode tests the strings of a dictionary that occur.

@@ -39,7 +39,6 @@ type rows struct {
 	f64    pool[float64]
 	bytes  pool[byte]
 	hashes pool[uint64]
-	local  map[int64]uint32
 }
 
 var (
@@ -177,9 +176,6 @@ func (r *rows) sourceCodes(src *source) (logging.Codes, bool, error) {
 		return r.mixedCodes([]source{*src})
 	case segment.KindText:
 		of, values := c.Text.Distinct()
-		if err := c.Text.Err(); err != nil {
-			return logging.Codes{}, false, err
-		}
 		out := logging.Codes{Of: of, Values: make([]logging.Value, len(values))}
 		for i, s := range values {
 			out.Values[i] = logging.String(s)
@@ -562,7 +558,7 @@ func (r *rows) hashesOf(c *segment.Column) ([]uint64, error) {
 		fresh = fresh[len(some):]
 		var err error
 		if ends, r.e.buf, err = c.IDs.AppendAll(ends[:0], r.e.buf[:0], some); err != nil {
-			return nil, err
+			return nil, r.e.broken(err)
 		}
 		from := uint32(0)
 		for i, to := range ends {

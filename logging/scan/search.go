@@ -285,9 +285,11 @@ func (s *search) look(c *candidate) error {
 		}
 	}
 	if s.aggs != nil && len(sel) > 0 {
-		return s.aggregate(e, sel)
+		if err := s.aggregate(e, sel); err != nil {
+			return err
+		}
 	}
-	return nil
+	return e.broken(e.cols.err())
 }
 
 // near leaves out rows that cannot be among the hits by their time.
