@@ -321,11 +321,12 @@ type texts struct {
 	phrase     []string
 	lastPrefix bool
 	accept     func(token string) bool // where tokens tell
-	token      logging.Literal
+	token      logging.Literal         // in the token that matches
+	whole      logging.Literal         // in the exact string that matches
 }
 
 func newTexts(f logging.Leaf) texts {
-	t := texts{token: f.Literal(false)}
+	t := texts{token: f.Literal(false), whole: f.Literal(true)}
 	if accept, ok := f.TokenTest(); ok {
 		t.accept = accept
 	}

@@ -189,7 +189,7 @@ func (e *eval) matchNumbers(l *leaf, c *segment.Column, in []uint32, exact bool)
 				m := c.Mant[row]
 				ok = !n.noInts && n.low <= m && m <= n.high
 			} else {
-				ok = n.holds(c.Value(int(row)).Float)
+				ok = n.holds(decimal(c, row))
 			}
 			if ok {
 				out = append(out, row)
@@ -200,12 +200,32 @@ func (e *eval) matchNumbers(l *leaf, c *segment.Column, in []uint32, exact bool)
 	return e.where(in, func(row uint32) bool { return l.test(c.Value(int(row)), exact) })
 }
 
+// decimal gives the number of a row that was written with a fraction.
+func decimal(c *segment.Column, row uint32) float64 {
+	m, frac := c.Mant[row], c.Frac[row]
+	if -sharpMax < m && m < sharpMax && int(frac) < len(powers) {
+		return float64(m) / powers[frac] // both exact: rounded once, as ParseFloat does
+	}
+	return c.Value(int(row)).Float
+}
+
 // matchStrings tests strings. Stamped ones that are empty are no values.
 func (e *eval) matchStrings(l *leaf, c *segment.Column, in []uint32, exact, stamped bool) ([]uint32, error) {
 	test := func(s string) bool { return (s != "" || !stamped) && l.test(logging.String(s), exact) }
 	switch c.Kind {
 	case segment.KindText:
 		return e.matchText(l, c, in, exact, test)
+	case segment.KindPlain:
+		literal := l.text.token.Text
+		if exact {
+			literal = l.text.whole.Text
+		}
+		if literal != "" && isASCII(literal) {
+			return e.where(in, func(row uint32) bool {
+				s := c.Data[c.Off[row]:c.Off[row+1]]
+				return mayHold(s, literal) && test(view(s))
+			})
+		}
 	case segment.KindIDs:
 		needle := l.tokenID
 		if exact {
@@ -343,4 +363,53 @@ func (e *eval) byCode(c *segment.Column, in []uint32, test func(string) bool) ([
 		}
 	}
 	return e.rows.keep(out), nil
+}
+
+// mayHold reports whether a string may have an ASCII literal, in lower case, in
+// it in any case: always where it is not ASCII itself, since other characters
+// fold to ASCII ones.
+func mayHold(s []byte, literal string) bool {
+	if len(s) < len(literal) {
+		return false
+	}
+	if !isASCII(s) {
+		return true
+	}
+	first := literal[0]
+	other := upper(first)
+next:
+	for i, c := range s[:len(s)-len(literal)+1] {
+		if c != first && c != other {
+			continue
+		}
+		for j := 1; j < len(literal); j++ {
+			if c := s[i+j]; c != literal[j] && c != upper(literal[j]) {
+				continue next
+			}
+		}
+		return true
+	}
+	return false
+}
+
+func upper(c byte) byte {
+	if 'a' <= c && c <= 'z' {
+		return c - ('a' - 'A')
+	}
+	return c
+}
+
+func isASCII[T ~string | ~[]byte](s T) bool {
+	i := 0
+	for ; i+8 <= len(s); i += 8 {
+		if (s[i]|s[i+1]|s[i+2]|s[i+3]|s[i+4]|s[i+5]|s[i+6]|s[i+7])&0x80 != 0 {
+			return false
+		}
+	}
+	for ; i < len(s); i++ {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
 }

@@ -407,18 +407,12 @@ func (r *rows) ownNumbers(src *source) (logging.Numbers, bool, error) {
 	}
 	out := logging.Numbers{Vals: r.f64.take(c.N), Exact: true}
 	for i, m := range c.Mant[:c.N] {
-		frac := uint8(0)
-		if c.Frac != nil {
-			frac = c.Frac[i]
+		if c.Frac != nil && c.Frac[i] != 0 {
+			out.Vals[i] = decimal(c, uint32(i))
+			continue
 		}
-		switch {
-		case -sharpMax < m && m < sharpMax && int(frac) < len(powers):
-			out.Vals[i] = float64(m) / powers[frac] // both exact: rounded once, as ParseFloat does
-		case frac == 0:
-			out.Vals[i], out.Exact = float64(m), false
-		default:
-			out.Vals[i] = c.Value(i).Float
-		}
+		out.Vals[i] = float64(m)
+		out.Exact = out.Exact && -sharpMax < m && m < sharpMax
 	}
 	return out, true, nil
 }
