@@ -30,6 +30,11 @@ type blockEncoder struct {
 	off     []uint32
 	plain   []byte
 	attempt []byte
+
+	index  map[string]uint16
+	values []string
+	codes  []uint16
+	ints   []int64
 }
 
 // dictColumn is a column with a dictionary whose codes come in the order in
@@ -58,6 +63,50 @@ func (e *blockEncoder) end(from int) {
 	e.meta = binary.AppendUvarint(e.meta, uint64(len(e.data)-from))
 	e.meta = binary.LittleEndian.AppendUint32(e.meta, checksum(e.data[from:]))
 	e.cols++
+}
+
+// fewMost is the number of different integers up to which a column of them may
+// have a list.
+const fewMost = 64
+
+// few stores integers of which few are different, such as status codes, where
+// that takes less than bits; false where it does not.
+func (e *blockEncoder) few(vals []int64) bool {
+	if len(vals) < repeatRows {
+		return false
+	}
+	e.ints = e.ints[:0]
+	e.codes = e.codes[:0]
+	last, code := vals[0], uint16(0)
+	e.ints = append(e.ints, last)
+	for _, v := range vals {
+		if v != last {
+			at := slices.Index(e.ints, v)
+			if at < 0 {
+				if len(e.ints) == fewMost {
+					return false
+				}
+				at = len(e.ints)
+				e.ints = append(e.ints, v)
+			}
+			last, code = v, uint16(at)
+		}
+		e.codes = append(e.codes, code)
+	}
+	e.attempt = colenc.AppendInts(e.attempt[:0], vals)
+	from := e.chunk(encFew)
+	e.data = colenc.AppendInts(e.data, e.ints)
+	list := len(e.data) - from
+	e.data = colenc.AppendCodes(e.data, e.codes, uint16(len(e.ints)-1), e.z)
+	if len(e.data)-from >= len(e.attempt) {
+		e.data, e.meta = e.data[:from], e.meta[:len(e.meta)-1]
+		return false
+	}
+	e.end(from)
+	e.bounds(vals)
+	e.meta = binary.AppendUvarint(e.meta, uint64(len(e.ints)))
+	e.meta = binary.AppendUvarint(e.meta, uint64(list))
+	return true
 }
 
 // int64s stores times or positions.
@@ -91,7 +140,9 @@ func (e *blockEncoder) ids(ordinals []uint32, f iddict.Format) {
 func (e *blockEncoder) column(c *Column, rowTimes []int64) {
 	switch c.Kind {
 	case KindInts:
-		e.int64s(c.Mant)
+		if !e.few(c.Mant) {
+			e.int64s(c.Mant)
+		}
 	case KindDecimal:
 		e.decimals(c)
 	case KindBool:
@@ -268,6 +319,10 @@ func (e *blockEncoder) plainStrings(c *Column, spelled encoding) {
 		e.constant(string(c.Data[c.Off[0]:c.Off[1]]), spelled)
 		return
 	}
+	if d := e.repeats(c); d != nil {
+		e.stringColumn(d, spelled)
+		return
+	}
 	if spelled == 0 && c.N <= text.RowsMax {
 		// Below this share of the bytes templates are taken without looking further.
 		raw := int(c.Off[c.N] - c.Off[0])
@@ -289,6 +344,40 @@ func (e *blockEncoder) plainStrings(c *Column, spelled encoding) {
 	from := e.chunk(encPlain | spelled)
 	e.data = colenc.AppendStrings(e.data, c.Off, c.Data, e.z)
 	e.end(from)
+}
+
+// How many of a column's first rows are looked at to see whether values repeat,
+// and how many may differ.
+const (
+	repeatRows = 128
+	repeatMost = 48
+)
+
+// repeats gives a column of plain strings as one with a dictionary, where that is
+// what it should have: nil else.
+func (e *blockEncoder) repeats(c *Column) *Column {
+	if c.N < repeatRows {
+		return nil
+	}
+	if e.index == nil {
+		e.index = make(map[string]uint16)
+	}
+	clear(e.index)
+	e.values, e.codes = e.values[:0], e.codes[:0]
+	for i := range c.N {
+		s := c.Data[c.Off[i]:c.Off[i+1]]
+		code, ok := e.index[string(s)]
+		if !ok {
+			if v := len(e.values); i < repeatRows && v == repeatMost || i >= repeatRows && (v+1)*8 > c.N {
+				return nil
+			}
+			code = uint16(len(e.values))
+			e.values = append(e.values, string(s))
+			e.index[e.values[code]] = code
+		}
+		e.codes = append(e.codes, code)
+	}
+	return &Column{Kind: KindDict, N: c.N, Values: e.values, Codes: e.codes}
 }
 
 func allEqual(c *Column) bool {

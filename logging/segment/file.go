@@ -178,6 +178,7 @@ func (p *Part) Block(i int) Block {
 
 // Damage is what is wrong with a place in a file.
 type Damage struct {
+	File   *File  // which one
 	Part   int    // its number in the file; -1: the file itself
 	Block  int    // its number in the part; -1: the part itself
 	Column string // or another piece; "" where it is none
@@ -203,5 +204,5 @@ func (d *Damage) Error() string {
 func (d *Damage) Unwrap() error { return d.Err }
 
 func (p *Part) damage(block int, column string, err error) error {
-	return &Damage{Part: p.number, Block: block, Column: column, Err: err}
+	return &Damage{File: p.file, Part: p.number, Block: block, Column: column, Err: err}
 }

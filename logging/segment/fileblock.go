@@ -63,7 +63,7 @@ func checkKinds(cols []columnMeta, sh *shape.Shape) error {
 		switch {
 		case i < colOwn:
 			want = shape.Number
-			if kind != KindInts {
+			if cols[i].enc != encInts {
 				kind = 0
 			}
 		case sh != nil && i-colOwn < len(sh.Holes()):
@@ -103,7 +103,7 @@ func (m *columnMeta) kind(cols []columnMeta) Kind {
 		return KindIDs
 	case encRowTime, encTimes:
 		return KindTimes
-	case encInts:
+	case encInts, encFew:
 		return KindInts
 	case encDecimal:
 		return KindDecimal
@@ -317,6 +317,8 @@ func (b *fileBlock) decode(m *columnMeta) (*Column, error) {
 		c.Times, err = colenc.DecodeInts(chunk, n, nil)
 	case encInts:
 		c.Mant, err = colenc.DecodeInts(chunk, n, nil)
+	case encFew:
+		err = decodeFew(c, m, chunk, z)
 	case encDecimal:
 		c.Mant, c.Frac, err = colenc.DecodeDecimals(chunk, n, nil, nil)
 	case encBool:
@@ -332,6 +334,22 @@ func (b *fileBlock) decode(m *columnMeta) (*Column, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+func decodeFew(c *Column, m *columnMeta, chunk []byte, z *colenc.Zstd) error {
+	vals, err := colenc.DecodeInts(chunk[:m.list], int(m.values), nil)
+	if err != nil {
+		return err
+	}
+	codes, err := colenc.DecodeCodes(chunk[m.list:], c.N, uint16(m.values-1), z, nil)
+	if err != nil {
+		return err
+	}
+	c.Mant = make([]int64, c.N)
+	for i, code := range codes {
+		c.Mant[i] = vals[code]
+	}
+	return nil
 }
 
 func (b *fileBlock) decodeDict(c *Column, m *columnMeta, chunk []byte) (err error) {
@@ -388,7 +406,7 @@ func (b *fileBlock) NumberRange(hole int) (low, high float64, ok bool) {
 	switch {
 	case !m.bounded:
 		return 0, 0, false
-	case m.enc == encInts:
+	case m.enc != encDecimal:
 		return float64(m.low), float64(m.high), true
 	}
 	return math.Float64frombits(uint64(m.low)), math.Float64frombits(uint64(m.high)), true

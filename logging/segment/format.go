@@ -50,12 +50,12 @@ const (
 	encInts                        // numbers
 	encDecimal                     // numbers
 	encBool                        // truth values
-	encLast
+	encFew                         // numbers: integers of which few are different
 
 	encSpelled encoding = 0x80 // with encConst, encDict, encMapped or encPlain: the strings are numbers
 )
 
-var encodingNames = [...]string{"none", "const", "alias", "dict", "mapped", "plain", "text", "ids", "rowtime", "times", "ints", "decimal", "bool"}
+var encodingNames = [...]string{"none", "const", "alias", "dict", "mapped", "plain", "text", "ids", "rowtime", "times", "ints", "decimal", "bool", "few"}
 
 // String names the encoding.
 func (e encoding) String() string {

@@ -226,10 +226,10 @@ func bySeq(recs []logging.Record) map[uint64]logging.Record {
 }
 
 func TestTable(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range uint64(10) {
 		m := newMaker(seed)
 		tab := segment.NewTable("t1")
-		recs := m.records(1 + m.IntN(2000))
+		recs := m.records(1 + m.IntN(1200))
 		for i := 0; i < len(recs); {
 			n := min(1+m.IntN(100), len(recs)-i)
 			tab.Append(recs[i : i+n])

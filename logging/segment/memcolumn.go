@@ -21,8 +21,12 @@ const (
 )
 
 // A column leaves the dictionary when it has more than a quarter as many values
-// as rows; not before that many rows.
-const dictRowsMin = 256
+// as rows, not before dictRowsMin rows; or where nearly all of its first rows
+// differ, more than dictRowsFew.
+const (
+	dictRowsMin = 256
+	dictRowsFew = 32
+)
 
 // memColumn is a column that rows are appended to. What was appended is never
 // changed, so that slices of it can be read while it grows.
@@ -161,7 +165,7 @@ func push[T any](s []T, v T, n int) []T {
 }
 
 func (c *memColumn) appendCode(seed maphash.Seed, s []byte, n int) {
-	if n >= dictRowsMin && len(c.values)*4 > n {
+	if v := len(c.values); n >= dictRowsMin && v*4 > n || n >= dictRowsFew && v*8 > n*7 {
 		c.toPlain(n)
 		c.appendPlain(s, n)
 		return

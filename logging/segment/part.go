@@ -377,6 +377,13 @@ func parseMeta(b *blockEntry, x *partIndex) ([]columnMeta, error) {
 			}
 		case encInts:
 			m.low, m.high, m.bounded = r.varint(), r.varint(), true
+		case encFew:
+			m.low, m.high, m.bounded = r.varint(), r.varint(), true
+			values, list := r.uvarint(), r.uvarint()
+			if values == 0 || values > fewMost || list > uint64(m.length) {
+				r.fail()
+			}
+			m.values, m.list = uint32(values), uint32(list)
 		case encDecimal:
 			m.low, m.high, m.bounded = int64(r.uint64()), int64(r.uint64()), true
 		case encIDs:

@@ -26,12 +26,10 @@ type Rows struct {
 	types  []shape.Type
 	seed   maphash.Seed
 
-	mu     *sync.RWMutex // guards chunks; shared by the Rows of a Table
-	chunks []*chunk
-	rows   int
-	// expected is how many rows there may be: as many as the stream had in the
-	// table before. It saves growing step by step.
-	expected int
+	mu       *sync.RWMutex // guards chunks; shared by the Rows of a Table
+	chunks   []*chunk
+	rows     int
+	expected *expectation // nil: none
 
 	vals    [][]byte // of the row at hand: the string of each hole
 	scratch []byte
@@ -108,9 +106,10 @@ func (r *Rows) append(rec *logging.Record, spans []shape.Span, escaped bool) int
 	if n := len(r.chunks); n > 0 {
 		c = r.chunks[n-1]
 	}
+	var grown int64
 	if c == nil || c.n == RowsMax || c.sourceBytes+int64(len(rec.Source)) > chunkBytesMax && c.n > 0 {
 		if c != nil {
-			c.close()
+			grown = c.close()
 		}
 		c = r.newChunk()
 		r.chunks = append(r.chunks, c)
@@ -144,23 +143,22 @@ func (r *Rows) append(rec *logging.Record, spans []shape.Span, escaped bool) int
 	}
 	c.n++
 	r.rows++
-	if c.n%heldEvery != 1 {
-		return 0
+	if c.n%heldEvery == 1 {
+		grown += c.count()
 	}
-	before := c.held
-	c.count()
-	return c.held - before
+	return grown
 }
 
 func (r *Rows) newChunk() *chunk {
 	c := &chunk{timeMin: math.MaxInt64, timeMax: math.MinInt64, seqMin: math.MaxUint64}
-	room := min(max(r.expected-r.rows, 0), RowsMax)
+	room := r.expected.room(r.rows)
 	if room > 0 {
 		c.times, c.seqs, c.received = make([]int64, 0, room), make([]uint64, 0, room), make([]int64, 0, room)
 	}
 	for s := range c.stamps {
 		c.stamps[s].room = room
 	}
+	defer r.expected.prepare(c, room)
 	if r.shape == nil {
 		c.own = []memColumn{{form: formPlain, off: make([]uint32, 1, 9), room: room}}
 		return c
@@ -246,15 +244,64 @@ func (r *Rows) unalias(c *chunk, col *memColumn) {
 	}
 }
 
-// close drops what only a growing chunk needs.
-func (c *chunk) close() {
+// expectation is what a stream was like in the table before: knowing it saves
+// growing step by step, and looking for values that hardly repeat.
+type expectation struct {
+	rows  int
+	plain []int32 // of own columns, then of stamped ones: bytes a row; -1: not plain
+}
+
+// expect says what a stream may be like next time.
+func (r *Rows) expect() *expectation {
+	c := r.chunks[len(r.chunks)-1]
+	e := &expectation{rows: r.rows + r.rows/16, plain: make([]int32, 0, len(c.own)+len(c.stamps))}
+	for _, cols := range [2][]memColumn{c.own, c.stamps[:]} {
+		for i := range cols {
+			bytes := int32(-1)
+			if cols[i].form == formPlain && !cols[i].spelled {
+				bytes = int32(min(len(cols[i].data)/c.n, 1<<16)) + 1
+			}
+			e.plain = append(e.plain, bytes)
+		}
+	}
+	return e
+}
+
+// room is the number of rows to make room for behind those that are there.
+func (e *expectation) room(rows int) int {
+	if e == nil {
+		return 0
+	}
+	return min(max(e.rows-rows, 0), RowsMax)
+}
+
+// prepare makes columns plain that were.
+func (e *expectation) prepare(c *chunk, room int) {
+	if e == nil || room == 0 {
+		return
+	}
+	at := 0
+	for _, cols := range [2][]memColumn{c.own, c.stamps[:]} {
+		for i := range cols {
+			if bytes := int(e.plain[at]); bytes >= 0 {
+				cols[i].form, cols[i].off = formPlain, make([]uint32, 1, room+1)
+				cols[i].data = make([]byte, 0, min(room*bytes, chunkBytesMax))
+			}
+			at++
+		}
+	}
+}
+
+// close drops what only a growing chunk needs, and gives by how much the memory
+// held grew since it was counted.
+func (c *chunk) close() (grown int64) {
 	for i := range c.stamps {
 		c.stamps[i].table = nil
 	}
 	for i := range c.own {
 		c.own[i].table = nil
 	}
-	c.count()
+	return c.count()
 }
 
 // chunkBytes is what a chunk and a column of it take when empty, about.
@@ -263,7 +310,9 @@ const (
 	columnBytes = 208
 )
 
-func (c *chunk) count() {
+// count counts the memory held and gives by how much it grew.
+func (c *chunk) count() (grown int64) {
+	before := c.held
 	c.held = chunkBytes + int64(8*(cap(c.times)+cap(c.seqs)+cap(c.received))) + int64(len(c.own)*columnBytes)
 	for i := range c.stamps {
 		c.held += c.stamps[i].bytes()
@@ -271,6 +320,13 @@ func (c *chunk) count() {
 	for i := range c.own {
 		c.held += c.own[i].bytes()
 	}
+	return c.held - before
+}
+
+// adjust corrects the size of the documents as they came: those of the last
+// record were not the bytes that were appended.
+func (r *Rows) adjust(bytes int64) {
+	r.chunks[len(r.chunks)-1].sourceBytes += bytes
 }
 
 func floorMilli(ns int64) int64 {

@@ -22,8 +22,8 @@ type Table struct {
 	tenant  tenant.ID
 	scanner *shape.Scanner
 	seed    maphash.Seed
-	// expected is how many rows streams had in the table before, by hash.
-	expected map[uint64]int
+	// expected is what streams were like in the table before, by hash.
+	expected map[uint64]*expectation
 
 	mu      sync.RWMutex // guards what follows, and the chunks of all rows
 	streams map[uint64][]*stream
@@ -58,10 +58,10 @@ func (t *Table) Next() *Table {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	next := newTable(t.tenant, t.scanner, t.seed)
-	next.expected = make(map[uint64]int, len(t.order))
+	next.expected = make(map[uint64]*expectation, len(t.order))
 	for _, s := range t.order {
 		if s.rows >= expectedMin {
-			next.expected[s.hash] = s.rows + s.rows/16
+			next.expected[s.hash] = s.expect()
 		}
 	}
 	return next

@@ -10,7 +10,7 @@ import (
 // is wrong and goes on; it stops with ctx.
 func (f *File) Verify(ctx context.Context, report func(Damage)) error {
 	note := func(p *Part, block int, column string, err error) {
-		d := Damage{Part: p.number, Block: block, Column: column, Err: err}
+		d := Damage{File: f, Part: p.number, Block: block, Column: column, Err: err}
 		if found := (*Damage)(nil); errors.As(err, &found) {
 			d = *found
 		}

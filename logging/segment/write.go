@@ -248,6 +248,9 @@ func (g *grouper) add(b Block) {
 			g.skeletons[in.Shape] = skeleton
 		}
 	}
+	if f, ok := b.(*fileBlock); ok {
+		b = f.part.Block(f.number) // what is decoded goes with the input, not with the caller's block
+	}
 	s := g.stream(in.Labels, in.Shape, skeleton)
 	s.inputs = append(s.inputs, &input{b: b, info: in})
 	s.rows += in.Rows
@@ -288,14 +291,17 @@ func (g *grouper) promote() error {
 	var recs []logging.Record
 	for _, b := range few {
 		recs = recs[:0]
+		size := b.Info().SourceBytes
 		for row := range b.Info().Rows {
 			rec, err := b.Record(row)
 			if err != nil {
 				return err
 			}
 			recs = append(recs, rec)
+			size -= int64(len(rec.Source))
 		}
 		t.Append(recs)
+		t.touched[len(t.touched)-1].adjust(size)
 	}
 	for _, b := range t.Blocks() {
 		g.add(b)
@@ -316,13 +322,16 @@ func (g *grouper) demote() error {
 			rows[s.labels] = r
 		}
 		for _, in := range s.inputs {
+			size := in.info.SourceBytes
 			for row := range in.info.Rows {
 				rec, err := in.b.Record(row)
 				if err != nil {
 					return err
 				}
 				r.Append(&rec, nil, false)
+				size -= int64(len(rec.Source))
 			}
+			r.adjust(size)
 		}
 		s.inputs = nil
 	}

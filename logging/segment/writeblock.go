@@ -259,9 +259,13 @@ func (e *blockEncoder) copy(m *columnMeta, chunk []byte, strings []string) {
 		}
 	case encTimes:
 		e.meta = binary.LittleEndian.AppendUint16(e.meta, uint16(m.layout))
-	case encInts:
+	case encInts, encFew:
 		e.meta = binary.AppendVarint(e.meta, m.low)
 		e.meta = binary.AppendVarint(e.meta, m.high)
+		if m.enc == encFew {
+			e.meta = binary.AppendUvarint(e.meta, uint64(m.values))
+			e.meta = binary.AppendUvarint(e.meta, uint64(m.list))
+		}
 	case encDecimal:
 		e.meta = binary.LittleEndian.AppendUint64(e.meta, uint64(m.low))
 		e.meta = binary.LittleEndian.AppendUint64(e.meta, uint64(m.high))
