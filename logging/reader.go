@@ -20,7 +20,7 @@ type reader struct {
 
 	// What was read before mostly comes again: names are given out as the same
 	// string, so that who compares them later only compares pointers.
-	names     [1024]string
+	names     [1024][2]string // by hash; of two, the one seen last stands first
 	indices   [256]indexOf
 	goodIndex string
 }
@@ -180,10 +180,14 @@ func (r *reader) name(b []byte) string {
 		return string(b)
 	}
 	known := &r.names[xxhash.Sum64(b)%uint64(len(r.names))]
-	if *known != string(b) {
-		*known = string(b)
+	if known[0] != string(b) {
+		second := known[1]
+		if second != string(b) {
+			second = string(b)
+		}
+		known[0], known[1] = second, known[0]
 	}
-	return *known
+	return known[0]
 }
 
 func hashName(s string) uint64 { return xxhash.Sum64String(s) }

@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -46,6 +47,8 @@ type Options struct {
 type Bulk struct {
 	o        Options
 	inFlight atomic.Int64
+	unzips   sync.Pool              // of *gzip.Reader
+	replies  sync.Pool              // of *[]byte
 	requests *prometheus.CounterVec // code
 	items    *prometheus.CounterVec // result
 	refused  *prometheus.CounterVec // reason
@@ -105,7 +108,7 @@ func (b *Bulk) ServeBulk(w http.ResponseWriter, r *http.Request, s tenant.Write,
 		return
 	}
 	b.requests.WithLabelValues("200").Inc()
-	writeItems(w, items, time.Since(begin))
+	b.writeItems(w, items, time.Since(begin))
 }
 
 func (b *Bulk) take(r *http.Request, s tenant.Write, defaultIndex string) ([]item, error) {
@@ -114,21 +117,24 @@ func (b *Bulk) take(r *http.Request, s tenant.Write, defaultIndex string) ([]ite
 	}
 	body := &meter{r: r.Body, b: b, left: b.o.BodyBytesMax}
 	defer body.release()
-	var in io.Reader = body
+	size := r.ContentLength
 	switch enc := strings.ToLower(r.Header.Get("Content-Encoding")); enc {
 	case "", "identity":
 	case "gzip":
 		// What is unpacked is what counts, and what the client sent is less.
-		z, err := gzip.NewReader(r.Body)
-		if err != nil {
+		z, _ := b.unzips.Get().(*gzip.Reader)
+		if z == nil {
+			z = new(gzip.Reader)
+		}
+		defer b.unzips.Put(z)
+		if err := z.Reset(r.Body); err != nil {
 			return nil, &fault{http.StatusBadRequest, "parse_exception", "the body is said to be gzip and is not"}
 		}
-		defer z.Close()
-		body.r = z
+		body.r, size = z, 0
 	default:
 		return nil, &fault{http.StatusUnsupportedMediaType, "content_type_exception", "Content-Encoding " + clip(enc) + " is not supported: use gzip or none"}
 	}
-	p := &parser{b: b, lines: newLines(in), scope: s, defaultIndex: defaultIndex}
+	p := &parser{b: b, lines: newLines(body, size), size: size, scope: s, defaultIndex: defaultIndex}
 	if err := p.run(); err != nil {
 		return nil, err
 	}

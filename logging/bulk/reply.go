@@ -2,6 +2,7 @@ package bulk
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -37,30 +38,55 @@ func (it *item) settle(r logging.ItemResult, index string) {
 // writeItems answers in the shape and order of Elasticsearch. The JSON is
 // compact and "errors" stands before "items": some clients look for just that
 // text in an answer that is too long for their buffer.
-func writeItems(w http.ResponseWriter, items []item, took time.Duration) {
+func (b *Bulk) writeItems(w http.ResponseWriter, items []item, took time.Duration) {
 	bad := false
 	for i := range items {
 		bad = bad || items[i].fault != nil
 	}
-	out := make([]byte, 0, 64+200*len(items))
+	buf, _ := b.replies.Get().(*[]byte)
+	if buf == nil {
+		buf = new([]byte)
+	}
+	out := slices.Grow((*buf)[:0], 64+180*len(items))
 	out = append(out, `{"took":`...)
 	out = strconv.AppendInt(out, took.Milliseconds(), 10)
 	out = append(out, `,"errors":`...)
 	out = strconv.AppendBool(out, bad)
 	out = append(out, `,"items":[`...)
+	var index quoted
 	for i := range items {
 		if i > 0 {
 			out = append(out, ',')
 		}
-		out = items[i].append(out)
+		out = items[i].append(out, &index)
 	}
 	out = append(out, `]}`...)
 	write(w, http.StatusOK, out)
+	if cap(out) <= replyBytesKept {
+		*buf = out
+		b.replies.Put(buf)
+	}
 }
 
-func (it *item) append(out []byte) []byte {
+// replyBytesKept is the largest answer whose memory is used again.
+const replyBytesKept = 4 << 20
+
+// quoted is a string and its JSON: neighbours have mostly the same index.
+type quoted struct {
+	plain string
+	json  []byte
+}
+
+func (q *quoted) append(out []byte, s string) []byte {
+	if q.plain != s || q.json == nil {
+		q.plain, q.json = s, jsontext.AppendString(q.json[:0], s)
+	}
+	return append(out, q.json...)
+}
+
+func (it *item) append(out []byte, index *quoted) []byte {
 	out = append(append(append(out, `{"`...), it.action...), `":{"_index":`...)
-	out = jsontext.AppendString(out, it.index)
+	out = index.append(out, it.index)
 	if it.id != "" {
 		out = jsontext.AppendString(append(out, `,"_id":`...), it.id)
 	} else {
@@ -76,7 +102,7 @@ func (it *item) append(out []byte) []byte {
 	out = jsontext.AppendString(append(out, `,"error":{"type":`...), it.fault.kind)
 	out = jsontext.AppendString(append(out, `,"reason":`...), it.fault.reason)
 	if it.fault.status == http.StatusConflict {
-		out = jsontext.AppendString(append(out, `,"index_uuid":"_na_","shard":"0","index":`...), it.index)
+		out = index.append(append(out, `,"index_uuid":"_na_","shard":"0","index":`...), it.index)
 	}
 	return append(out, `}}}`...)
 }
