@@ -10,6 +10,7 @@ import (
 
 	"github.com/oriel-project/oriel/internal/colenc"
 	"github.com/oriel-project/oriel/internal/iddict"
+	"github.com/oriel-project/oriel/internal/text"
 	"github.com/oriel-project/oriel/internal/vfs"
 )
 
@@ -202,6 +203,13 @@ func (d *Damage) Error() string {
 
 // Unwrap gives the cause.
 func (d *Damage) Unwrap() error { return d.Err }
+
+// Is makes ErrCorrupt of what the packages below call so; other causes are those
+// of reading, and may pass.
+func (d *Damage) Is(target error) bool {
+	return target == ErrCorrupt &&
+		(errors.Is(d.Err, colenc.ErrCorrupt) || errors.Is(d.Err, text.ErrCorrupt) || errors.Is(d.Err, iddict.ErrCorrupt))
+}
 
 func (p *Part) damage(block int, column string, err error) error {
 	return &Damage{File: p.file, Part: p.number, Block: block, Column: column, Err: err}

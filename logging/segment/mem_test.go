@@ -241,3 +241,31 @@ func TestTable(t *testing.T) {
 		holds(t, fmt.Sprintf("seed %d", seed), tab.Blocks(), bySeq(recs))
 	}
 }
+
+// TestSnapshots: what Blocks gave stays as it was while the writer goes on, and
+// may be read then.
+func TestSnapshots(t *testing.T) {
+	m := newMaker(4)
+	recs := m.records(3000)
+	tab := segment.NewTable("t1")
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := 0; i < len(recs); i += 50 {
+			tab.Append(recs[i : i+50])
+		}
+	}()
+	for going := true; going; {
+		select {
+		case <-done:
+			going = false
+		default:
+		}
+		blocks := tab.Blocks()
+		n := 0
+		for _, b := range blocks {
+			n += b.Info().Rows
+		}
+		holds(t, fmt.Sprintf("%d records", n), blocks, bySeq(recs[:n]))
+	}
+}
