@@ -146,9 +146,12 @@ func localCluster(cfg *config.Config) tenant.Cluster {
 func (g *gateway) openStores() error {
 	var err error
 	g.logs, err = store.Open(g.dir.Path(dirLogs), store.Options{
-		Durability: store.Durability(g.cfg.Logs.Durability),
-		Retention:  g.logRetention,
-		Room:       g.dir.Room,
+		Durability:       store.Durability(g.cfg.Logs.Durability),
+		Retention:        g.logRetention,
+		MemtableBytesMax: int64(g.cfg.Logs.Buffer),
+		SearchMemoryMax:  int64(g.cfg.Logs.SearchMemory),
+		SearchesMax:      g.cfg.Logs.Searches,
+		Room:             g.dir.Room,
 		OnEvent: func(e store.Event) {
 			switch e.Kind {
 			case store.EventUnavailable:
@@ -264,7 +267,7 @@ func (g *gateway) newAPIs() error {
 		httpx.Mount("/es", g.es),
 		agentapi.New(agentapi.Options{Roster: g.directory, Logger: g.log}),
 		relay.NewReceiver(relay.ReceiverOptions{Appender: g.intake, Stamper: g.stamper, Logger: g.log, Registerer: g.reg}),
-		admin.New(admin.Options{Tenants: g.directory, Tokens: g.tokens, Logger: g.log}),
+		admin.New(admin.Options{Tenants: g.directory, Tokens: g.tokens, MergeLogs: g.logs.Merge, Logger: g.log}),
 		console.New(console.Options{
 			Directory: g.directory, Searcher: g.logs, Rates: g.intake.now, Onboarding: g.loop.Stages,
 			Notices: g.windows.notices, Version: version, Logger: g.log,

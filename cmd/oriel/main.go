@@ -140,7 +140,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	p.StringVar(&g.tokenFile, "token-file", "", "file with the token of client commands; else $ORIEL_TOKEN, else <data-dir>/admin.token")
 	root.AddCommand(
 		newUp(g), newCentral(g), newAgent(g),
-		newTenants(g), newLogs(g), newToken(g),
+		newTenants(g), newLogs(g), newSegments(g), newToken(g),
 		newConfig(g), newVersion(g), demo.Command(),
 	)
 	return root
