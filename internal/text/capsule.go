@@ -14,6 +14,8 @@ const (
 	kindDict           // few different ones
 	kindStrings        // one by one
 	kindField          // a column of its own; not of a variable but of a field
+	kindClock          // a time of day, of this variable and the next ones
+	kindRest           // a variable after one of a time of day
 	kindCount
 
 	kindMask  = 0x0f

@@ -18,6 +18,7 @@ type Column struct {
 	caps  []capsule
 	raws  int
 	bits  []byte
+	times func() ([]int64, error) // of the rows
 
 	idsRegion, textRegion, rawRegion region
 
@@ -31,6 +32,8 @@ type Column struct {
 	text   []byte
 	raw    []byte
 	rawOff []uint32
+	order  []uint16 // rows by template
+	starts []uint32 // where those of each template begin
 }
 
 // tmpl is a template. Its capsules are caps[from:to] of the column.
@@ -43,10 +46,13 @@ type tmpl struct {
 // capsule describes the values of one variable, and has them once unpacked.
 type capsule struct {
 	at     int // of its mark in the template's text
+	tmpl   int
 	rows   int
 	kind   byte
 	field  bool // it stands for a field, whose strings have any tokens
 	upper  bool
+	part   int  // of a time of day, from 1; 0 if it is of none
+	clock  byte // flags of the time of day
 	mode   byte // of integers
 	planes int  // length of integers or codes in planes, 0 if they are packed
 	width  int  // bits of integers or codes; digits of hexadecimal numbers
@@ -79,6 +85,16 @@ var emptyBody = &body{}
 // The error wraps ErrCorrupt. The structure is checked here, and what is
 // unpacked later is checked then: see Err.
 func Decode(b []byte, n int) (*Column, error) { return decode(b, n, 0) }
+
+// DecodeAt is Decode for what EncodeAt made: times gives the times of the rows
+// when they are first needed.
+func DecodeAt(b []byte, n int, times func() ([]int64, error)) (*Column, error) {
+	c, err := decode(b, n, 0)
+	if err == nil {
+		c.times = times
+	}
+	return c, err
+}
 
 func decode(b []byte, n, depth int) (*Column, error) {
 	r := &reader{b: b}
@@ -140,9 +156,13 @@ func (c *Column) describe(count int) error {
 		for at := nextMark(t.text, 0); at < len(t.text); at = nextMark(t.text, at+1) {
 			c.caps = append(c.caps, capsule{})
 			p := &c.caps[len(c.caps)-1]
-			p.at, p.rows = at, t.rows
+			p.at, p.rows, p.tmpl = at, t.rows, len(c.tmpls)
 			size -= k
-			p.describe(r, t.text[at])
+			var before *capsule
+			if i := len(c.caps) - 1; i > t.from {
+				before = &c.caps[i-1]
+			}
+			p.describe(r, t.text[at], before)
 			size += k * uint64(len(p.one)+len(p.prefix)+len(p.suffix))
 			if p.kind == kindHex {
 				size += k * uint64(p.width)
@@ -185,7 +205,7 @@ func nextMark(s string, i int) int {
 }
 
 // describe reads what a capsule is.
-func (p *capsule) describe(r *reader, mark byte) {
+func (p *capsule) describe(r *reader, mark byte, before *capsule) {
 	kind := r.byte()
 	p.kind, p.field, p.upper = kind&kindMask, mark == markField, kind&flagUpper != 0
 	if p.kind >= kindCount || p.kind == kindField && !p.field || p.field && p.kind != kindField && p.kind != kindDict && p.kind != kindStrings {
@@ -220,8 +240,11 @@ func (p *capsule) describe(r *reader, mark byte) {
 	case kindStrings:
 		p.count = p.rows
 		p.mask, p.length = r.byte(), p.stored(r)
+	case kindClock:
+		p.describeClock(r)
+	case kindRest:
+		p.describeRest(r, before)
 	case kindField:
-		p.length = 0
 		p.width = p.stored(r)
 	}
 }
@@ -277,6 +300,9 @@ func (p *capsule) describePlanes(r *reader, flags byte) {
 func (p *capsule) bitsLen() int {
 	if p.planes > 0 {
 		return p.planes
+	}
+	if p.part > 1 {
+		return 0
 	}
 	switch p.kind {
 	case kindDecimal, kindDigits:
@@ -479,18 +505,42 @@ func (c *Column) open(p *capsule) *body {
 	if b := p.body.Load(); b != nil {
 		return b
 	}
+	var rows []uint16
+	var times []int64
+	var err error
+	if p.clock&clockRelative != 0 && c.times != nil {
+		rows = c.rowsOf(p.tmpl)
+		times, err = c.times()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if b := p.body.Load(); b != nil {
 		return b
 	}
-	b, err := c.unpack(p)
+	b := emptyBody
+	switch {
+	case err != nil:
+	case p.part > 0:
+		b, err = c.unpackClock(p, c.lead(p), rows, times)
+	default:
+		b, err = c.unpack(p)
+	}
 	if err != nil {
 		c.spoil(err)
 		b = emptyBody
 	}
 	p.body.Store(b)
 	return b
+}
+
+// lead is the first capsule of the time of day that p is a part of.
+func (c *Column) lead(p *capsule) *capsule {
+	t := &c.tmpls[p.tmpl]
+	for i := t.from; ; i++ {
+		if &c.caps[i] == p {
+			return &c.caps[i-p.part+1]
+		}
+	}
 }
 
 func (c *Column) unpack(p *capsule) (*body, error) {

@@ -55,6 +55,8 @@ type Encoder struct {
 	sub   *Encoder // for fields; nil until needed
 	depth int      // of fields in fields
 
+	times []int64 // of the rows, nil if there are none
+
 	// The first pass.
 	key    []byte
 	texts  []byte
@@ -87,6 +89,14 @@ const rawID = ^uint32(0)
 // data[off[i]:off[i+1]]. There are at most RowsMax rows. The same rows give the
 // same bytes.
 func (e *Encoder) Encode(dst []byte, off []uint32, data []byte) []byte {
+	return e.EncodeAt(dst, off, data, nil)
+}
+
+// EncodeAt is Encode for rows with times of their own, in nanoseconds since 1970:
+// times of day in the rows that are near them take less. What it makes is opened
+// by DecodeAt.
+func (e *Encoder) EncodeAt(dst []byte, off []uint32, data []byte, times []int64) []byte {
+	e.times = times
 	n := max(len(off)-1, 0)
 	if n > RowsMax {
 		panic("text: a column of more than RowsMax rows")
@@ -302,27 +312,27 @@ func (e *Encoder) template(t *final, off []uint32, data []byte) {
 	e.meta = binary.AppendUvarint(e.meta, uint64(len(t.text)))
 	e.meta = append(e.meta, t.text...)
 	e.meta = binary.AppendUvarint(e.meta, uint64(len(t.rows)))
-	if !t.group {
-		for p := range t.parts {
-			e.vals = e.vals[:0]
-			for _, row := range t.rows {
-				e.vals = append(e.vals, e.spans[e.first[row]+uint32(p)])
-			}
-			e.capsule(data)
-		}
-		return
+	if t.group {
+		e.gather(t, off)
 	}
-	e.gather(t, off)
-	p := 0
-	for i := range t.text {
-		if t.text[i] < markField {
+	skip := 0
+	for at, p := 0, 0; at < len(t.text); at++ {
+		if t.text[at] < markField {
+			continue
+		}
+		if skip == 0 && t.text[at] == markVar {
+			skip = e.clock(t, at, p, data)
+		}
+		if skip > 0 {
+			skip--
+			p++
 			continue
 		}
 		e.vals = e.vals[:0]
 		for k := range t.rows {
-			e.vals = append(e.vals, e.clusters.values[k*t.parts+p])
+			e.vals = append(e.vals, e.value(t, k, p))
 		}
-		if t.text[i] == markField {
+		if t.text[at] == markField {
 			e.field(data)
 		} else {
 			e.capsule(data)

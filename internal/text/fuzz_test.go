@@ -13,6 +13,8 @@ func FuzzDecode(f *testing.F) {
 		off, data := column(k.line, 3, 60)
 		f.Add(new(Encoder).Encode(nil, off, data), uint16(60), uint64(0))
 	}
+	off, data := column(sparkLine, 4, 100)
+	f.Add(new(Encoder).EncodeAt(nil, off, data, make([]int64, 100)), uint16(100), uint64(1))
 	for seed := range uint64(20) {
 		off, data := pack1(nasty(rand.New(rand.NewPCG(seed, 2)), 50))
 		f.Add(new(Encoder).Encode(nil, off, data), uint16(50), seed)
@@ -27,7 +29,7 @@ func FuzzDecode(f *testing.F) {
 				}
 			}
 		}
-		c, err := Decode(b, int(n))
+		c, err := DecodeAt(b, int(n), func() ([]int64, error) { return make([]int64, n), nil })
 		if err != nil {
 			return
 		}

@@ -2,6 +2,7 @@ package text
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -49,7 +50,7 @@ func (e *Encoder) planes(vals []uint64, base uint64, width int) (shorter bool) {
 			e.bits = append(e.bits, planeHuff)
 			e.bits = appendBytes(e.bits, out)
 			shorter = true
-		case err == huff0.ErrUseRLE:
+		case errors.Is(err, huff0.ErrUseRLE):
 			e.bits = append(e.bits, planeSame, b[0])
 			shorter = true
 		default:

@@ -322,7 +322,7 @@ func (p *capsule) number(want string) (uint64, bool) {
 		}
 		x = x*10 + uint64(c)
 	}
-	if p.mode == intsFrame && (x < p.least || p.width < 64 && x-p.least >= 1<<p.width) {
+	if p.part == 0 && p.mode == intsFrame && (x < p.least || p.width < 64 && x-p.least >= 1<<p.width) {
 		return 0, false
 	}
 	return x, true
