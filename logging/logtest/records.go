@@ -69,7 +69,7 @@ func Records(r *rand.Rand, n int) []logging.Record {
 	for i := range shapes {
 		shapes[i] = newSkeleton(r)
 	}
-	oneIndex := one(r, 2)
+	oneIndex, odd := one(r, 2), pick(r, []int{100, 100, 100, 3})
 	spread := pick(r, []time.Duration{time.Second, time.Minute, time.Hour, 50 * time.Hour})
 	recs := make([]logging.Record, n)
 	seq := uint64(r.IntN(1000))
@@ -81,8 +81,12 @@ func Records(r *rand.Rand, n int) []logging.Record {
 		} else {
 			src = s.write(r)
 		}
-		if one(r, 60) {
+		switch {
+		case one(r, odd):
 			src = pick(r, irregular)
+		case one(r, odd): // a key twice: any document is irregular with it
+			src = strings.TrimSuffix(src, "}") + pick(r, []string{`,"zz":1,"zz":2}`, `,"level":"info","level":"WARN"}`, `,"zz":true,"zz":"caf\u00e9"}`})
+			src = strings.Replace(src, "{,", "{", 1)
 		}
 		recs[i] = record(r, src, seq, spread)
 		if oneIndex {

@@ -26,6 +26,7 @@ type eval struct {
 	doc   *logging.Doc
 	rec   logging.Record
 	buf   []byte
+	json  []byte
 	tests []uint8 // verdicts by dictionary code
 	ticks int
 
@@ -327,34 +328,6 @@ func (e *eval) stringAt(c *segment.Column, row int) string {
 
 // view is a string of the bytes as they are.
 func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
-
-// runDocs decides by documents.
-func (e *eval) runDocs(n *node, in []uint32) ([]uint32, error) {
-	out := e.rows.take(len(in))
-	for _, row := range in {
-		if err := e.tick(64); err != nil {
-			return nil, err
-		}
-		d, err := e.document(int(row))
-		if err != nil {
-			return nil, err
-		}
-		if n.match(d) {
-			out = append(out, row)
-		}
-	}
-	return e.rows.keep(out), nil
-}
-
-// document rebuilds a row; it is good until the next call.
-func (e *eval) document(row int) (*logging.Doc, error) {
-	var err error
-	if e.rec, err = e.block.Record(row); err != nil {
-		return nil, err
-	}
-	e.doc.Reset(&e.rec)
-	return e.doc, nil
-}
 
 // runIDs looks for records by id.
 func (e *eval) runIDs(n *node, in []uint32) ([]uint32, error) {

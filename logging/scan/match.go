@@ -368,7 +368,7 @@ func (e *eval) byCode(c *segment.Column, in []uint32, test func(string) bool) ([
 // mayHold reports whether a string may have an ASCII literal, in lower case, in
 // it in any case: always where it is not ASCII itself, since other characters
 // fold to ASCII ones.
-func mayHold(s []byte, literal string) bool {
+func mayHold[T ~string | ~[]byte](s T, literal string) bool {
 	if len(s) < len(literal) {
 		return false
 	}
@@ -378,8 +378,8 @@ func mayHold(s []byte, literal string) bool {
 	first := literal[0]
 	other := upper(first)
 next:
-	for i, c := range s[:len(s)-len(literal)+1] {
-		if c != first && c != other {
+	for i := range len(s) - len(literal) + 1 {
+		if c := s[i]; c != first && c != other {
 			continue
 		}
 		for j := 1; j < len(literal); j++ {
