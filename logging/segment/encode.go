@@ -21,6 +21,7 @@ type blockEncoder struct {
 	meta []byte // of the columns, as in the index
 	cols int
 
+	times   []int64      // of the rows
 	dicts   []dictColumn // of this block, for those that follow from them
 	free    [][]uint16
 	list    []string
@@ -136,8 +137,8 @@ func (e *blockEncoder) ids(ordinals []uint32, f iddict.Format) {
 	e.meta = append(e.meta, byte(f))
 }
 
-// column stores a column; rowTimes are the records' times.
-func (e *blockEncoder) column(c *Column, rowTimes []int64) {
+// column stores a column.
+func (e *blockEncoder) column(c *Column) {
 	switch c.Kind {
 	case KindInts:
 		if !e.few(c.Mant) {
@@ -155,7 +156,7 @@ func (e *blockEncoder) column(c *Column, rowTimes []int64) {
 		e.data = colenc.AppendBools(e.data, e.bits, c.N)
 		e.end(from)
 	case KindTimes:
-		e.times(c, rowTimes)
+		e.timeStrings(c)
 	case KindText:
 		off, data := c.Text.AppendAll(e.off[:0], e.plain[:0])
 		e.off, e.plain = off, data
@@ -180,8 +181,8 @@ func (e *blockEncoder) decimals(c *Column) {
 	e.meta = binary.LittleEndian.AppendUint64(e.meta, math.Float64bits(high))
 }
 
-func (e *blockEncoder) times(c *Column, rowTimes []int64) {
-	if slices.Equal(c.Times, rowTimes) {
+func (e *blockEncoder) timeStrings(c *Column) {
+	if slices.Equal(c.Times, e.times) {
 		e.meta = binary.LittleEndian.AppendUint16(append(e.meta, byte(encRowTime)), uint16(c.Layout))
 		e.cols++
 		return
@@ -326,7 +327,7 @@ func (e *blockEncoder) plainStrings(c *Column, spelled encoding) {
 	if spelled == 0 && c.N <= text.RowsMax {
 		// Below this share of the bytes templates are taken without looking further.
 		raw := int(c.Off[c.N] - c.Off[0])
-		e.attempt = e.text.Encode(e.attempt[:0], c.Off, c.Data)
+		e.attempt = e.text.EncodeAt(e.attempt[:0], c.Off, c.Data, e.times)
 		if len(e.attempt)*2 > raw {
 			from := e.chunk(encPlain)
 			e.data = colenc.AppendStrings(e.data, c.Off, c.Data, e.z)

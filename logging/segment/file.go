@@ -111,8 +111,10 @@ func (f *File) Parts() []PartInfo { return f.infos }
 // error is that of reading the index.
 func (f *File) Part(i int) (*Part, error) {
 	p := &f.parts[i]
-	_, err := p.loaded()
-	return p, err
+	if _, err := p.loaded(); err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 // piece reads a range of the file and checks it.

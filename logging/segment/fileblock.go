@@ -304,7 +304,7 @@ func (b *fileBlock) decode(m *columnMeta) (*Column, error) {
 	case encPlain:
 		c.Off, c.Data, err = colenc.DecodeStrings(chunk, n, z, nil, nil)
 	case encText:
-		if c.Text, err = text.Decode(chunk, n); err == nil {
+		if c.Text, err = text.DecodeAt(chunk, n, b.Times); err == nil {
 			err = c.Text.Err()
 		}
 	case encIDs:

@@ -139,7 +139,16 @@ func (r *Rows) append(rec *logging.Record, spans []shape.Span, escaped bool) int
 		c.given++
 	}
 	for s, v := range [stampCount]string{rec.Pod, rec.Node, rec.Level, rec.Stream, rec.Message, rec.Original, id} {
-		r.appendStamp(c, s, v)
+		col := &c.stamps[s]
+		switch {
+		case col.form == formDict && n > 0 && v == col.last: // most often
+			if col.codes != nil {
+				col.codes = push(col.codes, col.lastCode, n)
+			}
+		case col.form == formAlias && v == string(r.vals[col.alias]):
+		default:
+			r.appendStamp(c, s, v)
+		}
 	}
 	c.n++
 	r.rows++
@@ -197,6 +206,12 @@ func (r *Rows) appendOwn(c *chunk, src []byte, spans []shape.Span, escaped bool)
 				v = r.scratch[from:len(r.scratch):len(r.scratch)]
 			}
 			r.vals[i] = v
+			if col.form == formDict && c.n > 0 && string(v) == col.last { // most often
+				if col.codes != nil {
+					col.codes = push(col.codes, col.lastCode, c.n)
+				}
+				continue
+			}
 			col.appendOwn(r.seed, v, c.n, c.times)
 		case shape.Number:
 			col.appendNumber(r.seed, v, c.n)
@@ -215,9 +230,6 @@ func (r *Rows) appendStamp(c *chunk, s int, v string) {
 		return
 	}
 	if col.form == formAlias {
-		if string(r.vals[col.alias]) == v {
-			return
-		}
 		r.unalias(c, col)
 		col.appendText(r.seed, v, c.n)
 		return

@@ -17,8 +17,8 @@ func (f *File) Verify(ctx context.Context, report func(Damage)) error {
 		report(d)
 	}
 	for i := range f.infos {
-		p, err := f.Part(i)
-		if err != nil {
+		p := &f.parts[i]
+		if _, err := p.loaded(); err != nil {
 			note(p, -1, "index", err)
 			continue
 		}

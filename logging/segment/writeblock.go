@@ -50,7 +50,7 @@ func (p *partWriter) block(picks []pick) error {
 		if err != nil {
 			return err
 		}
-		e.column(c, p.times)
+		e.column(c)
 	}
 	given := 0
 	for s := range stampCount {
@@ -65,7 +65,7 @@ func (p *partWriter) block(picks []pick) error {
 		if s == StampID {
 			given = p.giveIDs(c)
 		}
-		e.column(c, p.times)
+		e.column(c)
 	}
 	in := Info{
 		Rows: len(picks), TimeMin: p.times[0], TimeMax: p.times[len(p.times)-1],
@@ -90,6 +90,7 @@ func (p *partWriter) stampedInts(g *gatherer, e *blockEncoder) error {
 		return err
 	}
 	p.times = append(p.times[:0], vals...)
+	e.times = p.times
 	e.int64s(p.times)
 	p.seqs = p.seqs[:0]
 	for _, r := range g.runs {
