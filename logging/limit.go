@@ -49,29 +49,38 @@ type limited struct {
 
 // Append implements Appender.
 func (l *limited) Append(ctx context.Context, w tenant.Write, b Batch) ([]ItemResult, error) {
-	bytes, records := map[tenant.ID]int{}, map[tenant.ID]int{}
+	type use struct{ bytes, records int }
+	uses := map[tenant.ID]*use{}
+	var u *use
 	for i := range b.Records {
-		bytes[b.Records[i].Tenant] += len(b.Records[i].Source)
-		records[b.Records[i].Tenant]++
+		r := &b.Records[i]
+		if u == nil || r.Tenant != b.Records[i-1].Tenant {
+			if u = uses[r.Tenant]; u == nil {
+				u = new(use)
+				uses[r.Tenant] = u
+			}
+		}
+		u.bytes += len(r.Source)
+		u.records++
 	}
 	over := map[tenant.ID]string{}
 	now := l.o.Clock()
-	for id, n := range bytes {
+	for id, u := range uses {
 		limit := l.o.BytesPerSecond(id)
-		if limit > 0 && !l.bucket(id, limit).AllowN(now, n) {
+		if limit > 0 && !l.bucket(id, limit).AllowN(now, u.bytes) {
 			over[id] = fmt.Sprintf("tenant %s is over its limit of %d log bytes a second: send less, or ask for more with the annotation oriel/limits", id, limit)
 		}
 	}
 	if len(over) == 0 {
 		return l.next.Append(ctx, w, b)
 	}
-	if len(over) == len(bytes) {
+	if len(over) == len(uses) {
 		for _, reason := range over {
 			return nil, fmt.Errorf("%w: %s", ErrTooMuch, reason)
 		}
 	}
 	for id := range over {
-		l.o.OnRefuse(id, records[id])
+		l.o.OnRefuse(id, uses[id].records)
 	}
 	return l.appendRest(ctx, w, b, over)
 }

@@ -40,9 +40,15 @@ func (r *rates) Append(ctx context.Context, w tenant.Write, b logging.Batch) ([]
 	results, err := r.next.Append(ctx, w, b)
 	if err == nil {
 		r.mu.Lock()
-		for i, res := range results {
-			if res.Status == logging.Stored {
-				r.records[b.Records[i].Tenant]++
+		for from := 0; from < len(results); {
+			id, stored := b.Records[from].Tenant, uint64(0)
+			for ; from < len(results) && b.Records[from].Tenant == id; from++ {
+				if results[from].Status == logging.Stored {
+					stored++
+				}
+			}
+			if stored > 0 {
+				r.records[id] += stored
 			}
 		}
 		r.mu.Unlock()
