@@ -172,6 +172,13 @@ func (b *bench) measure(ctx context.Context, s system, key string, stored bool) 
 		if err := b.ask(ctx, s, r); err != nil {
 			return nil, err
 		}
+		if o, ok := s.(*oriel); ok && b.pattern == nil {
+			d, err := b.dash(ctx, o)
+			if err != nil {
+				b.fail("dashboard: %v", err)
+			}
+			r.Dashboard = d
+		}
 		if p := s.process(); p != nil {
 			p.settle(ctx, 2*time.Second, 20*time.Second)
 			cpu, begin := p.cpu(), time.Now()

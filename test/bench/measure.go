@@ -23,7 +23,8 @@ type system interface {
 	dataDir() string // what its bytes on disk are
 	bulk(ctx context.Context, body []byte) error
 	count(context.Context) (int, error)
-	merge(context.Context) error // or errNoMerge
+	merge(context.Context) error      // or errNoMerge
+	tailTenant(context.Context) error // from here on, until the process ends
 	ways(*query) int
 	run(ctx context.Context, q *query, way int) ([]byte, error)
 	parse(q *query, reply []byte) ([]row, error)
@@ -69,6 +70,8 @@ type result struct {
 	Tails   map[string]tailed   `json:"tails"`
 	Starts  []time.Duration     `json:"starts"`   // with all the data there
 	IdleCPU float64             `json:"idle_cpu"` // ms a second, with nothing to do
+
+	Dashboard dashboard `json:"dashboard"`
 }
 
 // send sends bodies [0, n) over so many connections, in order but for those in
@@ -106,6 +109,9 @@ func (b *bench) takeIn(ctx context.Context, s system, records int, one func(ctx 
 	in.Wall, in.CPUAck = time.Since(begin), p.cpu()-cpu
 	idle, settled := p.settle(ctx, b.quiet, 10*time.Minute)
 	in.CPU, in.Settled = idle-cpu, settled
+	if !settled {
+		b.fail("%s is not idle 10 minutes after the last acknowledgement", s.name())
+	}
 	in.RSSPeak = p.rssPeak()
 	var err error
 	if in.DiskFlushed, err = diskBytes(s.dataDir()); err != nil {
@@ -137,6 +143,7 @@ func perMillion(d time.Duration, records int) float64 { return d.Seconds() * 1e6
 
 // ask measures the queries; the system is started anew before each.
 func (b *bench) ask(ctx context.Context, s system, r *result) error {
+	r.Starts = nil
 	for _, q := range queries(b.corpus) {
 		if b.pattern != nil && !b.pattern.MatchString(q.id) {
 			continue
@@ -245,6 +252,9 @@ func (b *bench) tail(ctx context.Context, s system, r *result) error {
 		if err := s.start(ctx); err != nil {
 			return err
 		}
+	}
+	if err := s.tailTenant(ctx); err != nil {
+		return err
 	}
 	for _, load := range []int{0, b.tailLoad} {
 		loadCtx, stop := context.WithCancel(ctx)

@@ -29,6 +29,7 @@ type oriel struct {
 	p             *proc
 	http, forward string // addresses
 	token         string
+	tail          bool // the tail's tenant, not that of the corpus
 	client        *http.Client
 }
 
@@ -50,7 +51,21 @@ func (o *oriel) version() string {
 func (o *oriel) home() string      { return o.dir }
 func (o *oriel) process() *proc    { return o.p }
 func (o *oriel) dataDir() string   { return filepath.Join(o.dir, "data", "logs") }
-func (o *oriel) tokenFile() string { return filepath.Join(o.dir, "tenant.token") }
+func (o *oriel) tokenFile() string { return filepath.Join(o.dir, o.tenant()+".token") }
+
+func (o *oriel) tenant() string {
+	if o.tail {
+		return "tail"
+	}
+	return "bench"
+}
+
+// tailTenant goes on as another tenant, so that what it writes is not in the
+// answers about the corpus.
+func (o *oriel) tailTenant(ctx context.Context) error {
+	o.tail = true
+	return o.onboard(ctx)
+}
 
 // start starts it and waits until it answers searches.
 func (o *oriel) start(ctx context.Context) error {
@@ -120,22 +135,22 @@ func (o *oriel) onboard(ctx context.Context) error {
 		o.token = string(b)
 		return nil
 	}
-	args := []string{"tenants", "onboard", tenant}
-	for _, ns := range o.corpus.Namespaces {
-		args = append(args, "--namespace", "local/"+ns)
+	args := []string{"tenants", "onboard", o.tenant()}
+	if !o.tail {
+		for _, ns := range o.corpus.Namespaces {
+			args = append(args, "--namespace", "local/"+ns)
+		}
 	}
 	if _, err := o.cli(ctx, args...); err != nil {
 		return err
 	}
-	out, err := o.cli(ctx, "token", "create", "--tenant", tenant, "--access", "write")
+	out, err := o.cli(ctx, "token", "create", "--tenant", o.tenant(), "--access", "write")
 	if err != nil {
 		return err
 	}
 	o.token = strings.TrimSpace(string(out))
 	return os.WriteFile(o.tokenFile(), []byte(o.token), 0o600)
 }
-
-const tenant = "bench"
 
 // cli runs a client command as the operator.
 func (o *oriel) cli(ctx context.Context, args ...string) ([]byte, error) {
@@ -238,7 +253,7 @@ func (o *oriel) merge(ctx context.Context) error {
 
 // follow runs `oriel logs -f` and calls found for each line.
 func (o *oriel) follow(ctx context.Context, lucene string, found func(line string)) error {
-	cmd := exec.CommandContext(ctx, o.bin, "logs", "-f", "-o", "json", "-t", tenant, "--since", "1s", "--url", "http://"+o.http, "--token-file", o.tokenFile(), lucene)
+	cmd := exec.CommandContext(ctx, o.bin, "logs", "-f", "-o", "json", "-t", o.tenant(), "--since", "1s", "--url", "http://"+o.http, "--token-file", o.tokenFile(), lucene)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return err

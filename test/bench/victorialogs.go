@@ -19,6 +19,7 @@ import (
 // victoria is VictoriaLogs, single node.
 type victoria struct {
 	bin, dir, release string
+	tail              bool // the tail's tenant, not that of the corpus
 
 	p      *proc
 	http   string
@@ -79,13 +80,26 @@ func (v *victoria) start(ctx context.Context) error {
 	return fmt.Errorf("VictoriaLogs did not start: %s", v.p.logTail())
 }
 
+// tailTenant goes on as another tenant, as Oriel's does.
+func (v *victoria) tailTenant(context.Context) error {
+	v.tail = true
+	return nil
+}
+
+func (v *victoria) do(req *http.Request) ([]byte, error) {
+	if v.tail {
+		req.Header.Set("AccountID", "7")
+	}
+	return do(v.client, req)
+}
+
 func (v *victoria) get(ctx context.Context, path string, form url.Values) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+v.http+path, bytes.NewReader([]byte(form.Encode())))
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	return do(v.client, req)
+	return v.do(req)
 }
 
 func (v *victoria) bulk(ctx context.Context, body []byte) error {
@@ -94,7 +108,7 @@ func (v *victoria) bulk(ctx context.Context, body []byte) error {
 		return err
 	}
 	req.Header.Set("Content-Type", "application/x-ndjson")
-	b, err := do(v.client, req)
+	b, err := v.do(req)
 	if err == nil && !bytes.Contains(b[:min(len(b), 200)], []byte(`"errors":false`)) {
 		return fmt.Errorf("_bulk: %.600s", b)
 	}
@@ -138,6 +152,9 @@ func (v *victoria) follow(ctx context.Context, logsql string, found func(line st
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+v.http+"/select/logsql/tail?query="+url.QueryEscape(logsql), http.NoBody)
 	if err != nil {
 		return err
+	}
+	if v.tail {
+		req.Header.Set("AccountID", "7")
 	}
 	res, err := v.client.Do(req)
 	if err != nil {
