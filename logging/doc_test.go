@@ -222,3 +222,22 @@ func TestCompareIsTotal(t *testing.T) {
 		t.Error("numbers do not compare exactly")
 	}
 }
+
+// A name that is too long costs its value the search, and nobody the memory: the
+// same name before a million keys would be written down a million times.
+func TestLongNames(t *testing.T) {
+	for _, n := range []int{1, pathBytesMax - len("a..b"), pathBytesMax - len("a..b") + 1, 1 << 20} {
+		x := strings.Repeat("x", n)
+		want := "a.c d"
+		if len("a.b.")+n <= pathBytesMax {
+			want = "a." + x + ".b " + want
+		}
+		if got := strings.Join(flatten(`{"a":{"`+x+`":[{"b":1}],"c":2},"d":[3]}`, flat{}).names, " "); got != want {
+			t.Errorf("%d bytes: fields %.100s, want %.100s", n, got, want)
+		}
+	}
+	src := `{"` + strings.Repeat("x", 1<<20) + `":{` + strings.Repeat(`"a":0,`, 1<<18) + `"b":0}}`
+	if n := testing.AllocsPerRun(1, func() { flatten(src, flat{}) }); n > 10 {
+		t.Errorf("%v allocations", n)
+	}
+}

@@ -10,8 +10,9 @@ import (
 // Bounds of what of a document is searchable. What lies beyond stays in the
 // source and is returned with it.
 const (
-	depthMax  = 64
-	valuesMax = 1 << 16
+	depthMax     = 64
+	valuesMax    = 1 << 16
+	pathBytesMax = 1 << 10 // of a dotted name: many under one long one would take all memory
 )
 
 // flat is the values of a document and, place by place, their dotted names.
@@ -85,12 +86,15 @@ func (f *flattener) object(prefix string, depth int) bool {
 			return false
 		}
 		f.i++
-		name := key
-		if prefix != "" {
-			name = prefix + "." + key
-		}
 		from := len(f.out.names)
-		ok = f.value(name, depth)
+		switch {
+		case len(key) > pathBytesMax || prefix != "" && len(prefix)+1+len(key) > pathBytesMax:
+			ok = f.unnamed()
+		case prefix != "":
+			ok = f.value(prefix+"."+key, depth)
+		default:
+			ok = f.value(key, depth)
+		}
 		f.remember(base, &seen, keySpan{key, from, len(f.out.names)})
 		if !ok {
 			return false
@@ -297,6 +301,15 @@ func hex4(s string) (rune, bool) {
 	}
 	n, err := strconv.ParseUint(s[2:6], 16, 16)
 	return rune(n), err == nil
+}
+
+// unnamed passes over a value.
+func (f *flattener) unnamed() bool {
+	f.space()
+	if c := f.peek(); c == '{' || c == '[' {
+		return f.skip()
+	}
+	return f.value("", depthMax)
 }
 
 // skip passes over an object or array without looking into it.

@@ -87,13 +87,16 @@ func (p *parser) object(prefix string, depth int) error {
 			}
 			seen[key], keys = true, nil
 		}
+		if len(key) > PathBytesMax || prefix != "" && len(prefix)+1+len(key) > PathBytesMax {
+			return fmt.Errorf("a path longer than %d bytes", PathBytesMax)
+		}
 		path := key
 		if prefix != "" {
 			path = prefix + "." + key
 		}
 		// Paths that no hole has are counted too: they were made.
-		if p.pathBytes += len(path); p.pathBytes > pathBytesMax {
-			return fmt.Errorf("its paths are longer than %d bytes together", pathBytesMax)
+		if p.pathBytes += len(path); p.pathBytes > pathsBytesMax {
+			return fmt.Errorf("its paths are longer than %d bytes together", pathsBytesMax)
 		}
 		if err := p.value(path, depth); err != nil {
 			return err

@@ -22,8 +22,9 @@ import "github.com/cespare/xxhash/v2"
 const (
 	DepthMax         = 64        // of containers in each other, the document being the first
 	HolesMax         = 2048      // of a shape
+	PathBytesMax     = 1 << 10   // of the path of a value
 	SkeletonBytesMax = 128 << 10 // of a skeleton
-	pathBytesMax     = 1 << 20   // of the paths of a shape together
+	pathsBytesMax    = 1 << 20   // of the paths of a shape together
 )
 
 // Type is the type of the value in a hole.

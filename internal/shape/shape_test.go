@@ -59,6 +59,8 @@ func TestIrregular(t *testing.T) {
 		`{"a":[` + many(HolesMax+1, "0") + `]}`,
 		`{"a":[` + many(SkeletonBytesMax/5, "null") + `]}`,
 		// Many paths, each with the same long beginning.
+		`{"` + strings.Repeat("x", PathBytesMax+1) + `":1}`,
+		`{"a":{"` + strings.Repeat("x", PathBytesMax-1) + `":1}}`,
 		`{"` + strings.Repeat("x", 1000) + `":{"a":[` + many(2000, `{"b":1}`) + `]}}`,
 	} {
 		var sc Scanner
@@ -72,6 +74,7 @@ func TestIrregular(t *testing.T) {
 	for _, src := range []string{
 		`{"a":` + strings.Repeat("[", DepthMax-1) + strings.Repeat("]", DepthMax-1) + `}`,
 		`{"a":[` + many(HolesMax, "0") + `]}`,
+		`{"a":{"` + strings.Repeat("x", PathBytesMax-2) + `":1}}`,
 	} {
 		var sc Scanner
 		if _, _, _, ok := sc.Scan([]byte(src)); !ok {
