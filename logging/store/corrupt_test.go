@@ -192,7 +192,8 @@ func TestForgedFrame(t *testing.T) {
 // FuzzFrame reads a file of any bytes. It must not panic, and what it reads it
 // must be able to write and read again.
 func FuzzFrame(f *testing.F) {
-	b := newBuilder(5)
+	b := newBuilder()
+	b.begin(5)
 	for i, ns := range []string{"web", "pay", "web"} {
 		r := rec(ns, noon.Add(time.Duration(i)), "hello")
 		r.Seq = uint64(5 + i)

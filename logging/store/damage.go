@@ -5,10 +5,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 
+	"github.com/oriel-project/oriel/internal/colenc"
+	"github.com/oriel-project/oriel/internal/iddict"
+	"github.com/oriel-project/oriel/internal/text"
 	"github.com/oriel-project/oriel/logging/scan"
 	"github.com/oriel-project/oriel/logging/segment"
 )
@@ -25,29 +29,33 @@ func noteName(file uint64, part int) string { return fmt.Sprintf("%08d-%d.txt", 
 
 func (s *Store) quarantine() string { return filepath.Join(s.dir, quarantineDir) }
 
-// seen is the parts that a search opened.
+// Places in a part beside its blocks.
+const (
+	wholePart = -1 // its index does not read
+	beside    = -2 // a table beside the blocks, which a query can do without
+)
+
+// seen is the parts that a query opened, and those it goes on without.
 type seen struct {
-	mu    sync.Mutex // guards parts
+	mu    sync.Mutex // guards what follows
 	parts []*part
+	skip  map[*part]bool
 }
 
-// openFor opens a part for a search. One whose index is known not to read is
-// empty.
+// openFor opens a part for a query. One that cannot be read is empty.
 func (s *Store) openFor(p *part, seen *seen) (scan.Part, error) {
 	seen.mu.Lock()
 	seen.parts = append(seen.parts, p)
+	skip := seen.skip[p]
 	seen.mu.Unlock()
-	p.badMu.Lock()
-	_, whole := p.bad[-1]
-	p.badMu.Unlock()
-	if whole {
+	if skip || p.isBad(wholePart) {
 		return scan.Blocks(nil), nil
 	}
 	of, err := s.openPart(p)
 	if err != nil {
 		return nil, err
 	}
-	return scanPart{of, p}, nil
+	return scanPart{of, p, s}, nil
 }
 
 func (s *Store) openPart(p *part) (*segment.Part, error) {
@@ -69,6 +77,7 @@ func (s *Store) openPart(p *part) (*segment.Part, error) {
 type scanPart struct {
 	*segment.Part
 	of *part
+	s  *Store
 }
 
 // nothing is what is left of a block that does not read.
@@ -82,10 +91,58 @@ func (p scanPart) BlockInfo(i int) *segment.Info {
 	return p.Part.BlockInfo(i)
 }
 
-// FindGiven implements scan.Part.
+// FindID implements scan.Part. Where the dictionary does not say it, any block
+// may have the id.
+func (p scanPart) FindID(text string) (blocks []uint32, known bool, err error) {
+	blocks, known, err = p.Part.FindID(text)
+	if !isCorrupt(err) {
+		return blocks, known, err
+	}
+	p.s.damage(p.of, beside, err)
+	for i := range p.Len() {
+		blocks = append(blocks, uint32(i))
+	}
+	return blocks, true, nil
+}
+
+// FindGiven implements scan.Part. Where the table of ids does not say it, the
+// blocks are looked at.
 func (p scanPart) FindGiven(index, id string) (block, row int, ok bool, err error) {
 	block, row, ok, err = p.Part.FindGiven(index, id)
-	return block, row, ok && !p.of.isBad(block), err
+	if err == nil {
+		return block, row, ok && !p.of.isBad(block), nil
+	}
+	if d := (*segment.Damage)(nil); !isCorrupt(err) || errors.As(err, &d) && d.Block >= 0 && !p.of.isBad(d.Block) {
+		return 0, 0, false, err
+	}
+	p.s.damage(p.of, beside, err)
+	for i := range p.Len() {
+		in := p.BlockInfo(i)
+		if in.Given == 0 || in.Index != index {
+			continue
+		}
+		c, err := p.Block(i).Stamped(segment.StampID)
+		if err != nil {
+			return 0, 0, false, err
+		}
+		for row := range c.N {
+			if c.String(row) == id {
+				return i, row, true, nil
+			}
+		}
+	}
+	return 0, 0, false, nil
+}
+
+// isCorrupt tells bytes that are not what was written from a disk that cannot be
+// read just now.
+func isCorrupt(err error) bool {
+	for _, corrupt := range [...]error{segment.ErrCorrupt, iddict.ErrCorrupt, text.ErrCorrupt, colenc.ErrCorrupt} {
+		if errors.Is(err, corrupt) {
+			return true
+		}
+	}
+	return false
 }
 
 func (p *part) isBad(block int) bool {
@@ -100,112 +157,115 @@ func (p *part) isBad(block int) bool {
 // spareBlock finds what of the parts that were opened does not read, where that
 // was the error, and notes it: then it is worth trying again.
 func (s *Store) spareBlock(seen *seen, err error) bool {
-	if !errors.Is(err, segment.ErrCorrupt) {
+	if !isCorrupt(err) {
 		return false
 	}
-	var damage *segment.Damage
+	var d *segment.Damage
+	parts := slices.DeleteFunc(seen.parts, func(p *part) bool {
+		return errors.As(err, &d) && d.Part >= 0 && d.Part != p.index
+	})
+	seen.parts = nil
 	found := false
-	for _, p := range seen.parts {
-		if errors.As(err, &damage) && damage.Part >= 0 && damage.Part != p.index {
+	for _, p := range parts {
+		found = s.findDamage(p) || found
+	}
+	if found {
+		return true
+	}
+	// It is something that only this query needs: it goes on without the parts
+	// that it may be in.
+	for _, p := range parts {
+		if seen.skip[p] {
 			continue
 		}
-		for _, bad := range s.unreadable(p) {
-			if s.damage(p, bad) {
-				found = true
-			}
+		if seen.skip == nil {
+			seen.skip = map[*part]bool{}
 		}
+		seen.skip[p], found = true, true
+		s.damage(p, beside, err)
 	}
 	return found
 }
 
-// unreadable gives what is wrong with a part: its index, or blocks of it.
-func (s *Store) unreadable(p *part) (out []*segment.Damage) {
-	note := func(block int, err error) {
-		var d *segment.Damage
-		if !errors.Is(err, segment.ErrCorrupt) {
-			return
-		}
-		if !errors.As(err, &d) {
-			d = &segment.Damage{Err: err}
-		}
-		out = append(out, &segment.Damage{Part: p.index, Block: block, Column: d.Column, Err: d.Err})
-	}
+// findDamage reads all of a part, and notes what does not read and was not known.
+func (s *Store) findDamage(p *part) (found bool) {
 	of, err := s.openPart(p)
 	if err != nil {
-		note(-1, err)
-		return out
-	}
-	if p.given > 0 {
-		if _, _, _, err := of.FindGiven("", ""); err != nil {
-			note(-1, err)
-			return out
-		}
+		return isCorrupt(err) && s.damage(p, wholePart, err)
 	}
 	for i := range of.Len() {
 		if p.isBad(i) {
 			continue
 		}
-		if err := readBlock(of.Block(i)); err != nil {
-			note(i, err)
+		if err := readBlock(of.Block(i)); isCorrupt(err) {
+			found = s.damage(p, i, err) || found
 		}
 	}
-	return out
+	return found
 }
 
 // readBlock decodes all of a block.
 func readBlock(b segment.Block) error {
 	in := b.Info()
 	var errs []error
+	note := func(err error) { errs = append(errs, err) }
+	column := func(c *segment.Column, err error) {
+		if err == nil && c.Kind == segment.KindText {
+			c.Text.AppendAll(nil, nil)
+			err = c.Text.Err()
+		}
+		note(err)
+	}
 	_, err := b.Times()
-	errs = append(errs, err)
+	note(err)
 	_, err = b.Seqs()
-	errs = append(errs, err)
+	note(err)
 	_, err = b.Received()
-	errs = append(errs, err)
+	note(err)
+	_, err = b.Counts()
+	note(err)
 	for s := segment.StampPod; s <= segment.StampID; s++ {
-		_, err := b.Stamped(s)
-		errs = append(errs, err)
+		column(b.Stamped(s))
 	}
 	if in.Shape != nil {
 		for i := range in.Shape.Holes() {
-			_, err := b.Own(i)
-			errs = append(errs, err)
+			column(b.Own(i))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	_, err = b.Counts()
-	if err != nil {
-		return err
+	for row := range in.Rows { // dictionaries of ids, and the documents
+		if _, err := b.Record(row); err != nil {
+			return err
+		}
 	}
-	_, err = b.Record(0)
-	return err
+	return nil
 }
 
-// damage notes that a block or a whole part does not read; was it known, it
-// reports false.
-func (s *Store) damage(p *part, d *segment.Damage) bool {
+// damage notes what of a part does not read: a block, wholePart, or beside; was
+// it known, it reports false.
+func (s *Store) damage(p *part, place int, err error) bool {
 	p.badMu.Lock()
-	if p.bad[d.Block] {
+	if p.bad[place] {
 		p.badMu.Unlock()
 		return false
 	}
 	if p.bad == nil {
 		p.bad = map[int]bool{}
 	}
-	p.bad[d.Block] = true
+	p.bad[place] = true
 	p.damaged.Store(true)
 	p.badMu.Unlock()
 	s.m.corrupt.WithLabelValues("segment").Inc()
-	s.opts.OnEvent(Event{Kind: EventCorrupt, File: p.file.name, Offset: int64(p.index), Err: d})
+	s.opts.OnEvent(Event{Kind: EventCorrupt, File: p.file.name, Offset: int64(p.index), Err: err})
 	// Without the note it is found again after a restart.
-	_ = s.note(p, d)
+	_ = s.note(p, err)
 	return true
 }
 
 // note writes down what is wrong with a part, for people and for the next start.
-func (s *Store) note(p *part, d *segment.Damage) error {
+func (s *Store) note(p *part, d error) error {
 	if err := s.fs.MkdirAll(s.quarantine()); err != nil {
 		return err
 	}

@@ -97,14 +97,18 @@ func (p *purge) covers(r *logging.Record) bool {
 		(p.whole() || r.Cluster == p.cluster && r.Namespace == p.namespace) && at >= p.from && (at < p.to || p.to == math.MaxInt64)
 }
 
-// builder gathers the frame of one commit.
+// builder gathers the frame of one commit. It is used again for the next one,
+// for its memory.
 type builder struct {
 	first    uint64
 	last     uint64
 	batches  []batchEntry
 	sections map[tenant.ID]*sectionBuilder
+	latest   *sectionBuilder // of the record before
+	spare    []*sectionBuilder
 	records  int
 	bytes    int
+	dir, out []byte
 }
 
 type sectionBuilder struct {
@@ -112,22 +116,56 @@ type sectionBuilder struct {
 	encoder
 }
 
-func newBuilder(first uint64) *builder {
-	return &builder{first: first, last: first, sections: map[tenant.ID]*sectionBuilder{}}
+func newBuilder() *builder { return &builder{sections: map[tenant.ID]*sectionBuilder{}} }
+
+// spareBytesMax bounds the memory that is kept for the next commit.
+const spareBytesMax = 32 << 20
+
+// begin begins a frame.
+func (b *builder) begin(first uint64) {
+	b.first, b.last, b.latest = first, first, nil
+	b.batches = nil // they are kept
+	b.records, b.bytes = 0, 0
+	kept := cap(b.out)
+	for _, s := range b.spare {
+		kept += cap(s.buf)
+	}
+	for _, s := range b.sections {
+		if kept += cap(s.buf); kept <= spareBytesMax {
+			b.spare = append(b.spare, s)
+		}
+	}
+	if kept > spareBytesMax {
+		b.spare, b.out = nil, nil
+	}
+	clear(b.sections)
+}
+
+// section gives the one of a tenant.
+func (b *builder) section(id tenant.ID, seq uint64, at int64) *sectionBuilder {
+	if s := b.latest; s != nil && s.tenant == id {
+		return s
+	}
+	s := b.sections[id]
+	if s == nil {
+		if n := len(b.spare); n > 0 {
+			s, b.spare = b.spare[n-1], b.spare[:n-1]
+		} else {
+			s = &sectionBuilder{}
+		}
+		s.section = section{tenant: id, first: seq, tMin: at, tMax: at, indices: s.indices[:0]}
+		s.encoder = encoder{seq: b.first, buf: s.buf[:0], scratch: s.scratch}
+		b.sections[id] = s
+	}
+	b.latest = s
+	return s
 }
 
 // add takes a record, whose Seq and ID are decided; given says that the sender
 // gave the id.
 func (b *builder) add(r *logging.Record, given bool) {
-	s := b.sections[r.Tenant]
 	at := r.Time.UnixNano()
-	if s == nil {
-		s = &sectionBuilder{
-			section: section{tenant: r.Tenant, first: r.Seq, tMin: at, tMax: at},
-			encoder: encoder{seq: b.first},
-		}
-		b.sections[r.Tenant] = s
-	}
+	s := b.section(r.Tenant, r.Seq, at)
 	s.encoder.add(r, given)
 	s.count++
 	if given {
@@ -156,14 +194,14 @@ func (s *sectionBuilder) stat(index string) *sectionStat {
 }
 
 // frame writes the frame down as it will stand in the file, and gives its
-// directory as a reader would read it.
+// prelude. The bytes are good until the next one.
 func (b *builder) frame(file uint64, offset int64, committed time.Time) ([]byte, *frame, error) {
 	if b.records == 0 { // batches alone: they use no seq
 		b.first--
 		b.last = b.first
 	}
 	f := &frame{kind: kindRecords, offset: offset, first: b.first, last: b.last, committed: committed.UnixNano(), batches: b.batches}
-	var dir []byte
+	dir := b.dir[:0]
 	for _, e := range b.batches {
 		dir = appendBytes(dir, e.key)
 		dir = binary.AppendUvarint(dir, e.first-b.first)
@@ -182,18 +220,19 @@ func (b *builder) frame(file uint64, offset int64, committed time.Time) ([]byte,
 		dir = s.section.appendTo(dir)
 		f.bodyLen += len(s.buf)
 	}
+	b.dir = dir
 	f.dirLen = len(dir)
 	if f.dirLen > directoryBytesMax || f.bodyLen > bodyBytesMax {
 		return nil, nil, fmt.Errorf("frame of %d and %d bytes: hand over smaller batches", f.dirLen, f.bodyLen)
 	}
-	out := f.prelude(file, dir, len(parts))
+	out := f.prelude(b.out[:0], file, dir, len(parts))
 	at := offset + int64(len(out))
 	for _, s := range parts {
 		out = append(out, s.buf...)
 		s.offset = at
 		at += int64(len(s.buf))
-		f.sections = append(f.sections, s.section)
 	}
+	b.out = out
 	return out, f, nil
 }
 
@@ -203,13 +242,15 @@ func purgeFrame(p *purge, file uint64, offset int64, committed time.Time) ([]byt
 	p.ordinal = purgeOrdinal(file, offset)
 	dir := p.appendTo(nil)
 	f.dirLen = len(dir)
-	return f.prelude(file, dir, 0), f
+	return f.prelude(nil, file, dir, 0), f
 }
 
 // prelude writes the first 64 bytes and the directory.
-func (f *frame) prelude(file uint64, dir []byte, sections int) []byte {
+func (f *frame) prelude(dst []byte, file uint64, dir []byte, sections int) []byte {
 	le := binary.LittleEndian
-	p := make([]byte, preludeLen, preludeLen+len(dir)+f.bodyLen)
+	dst = slices.Grow(dst, preludeLen+len(dir)+f.bodyLen)
+	p := dst[:preludeLen]
+	clear(p)
 	copy(p, frameMagic)
 	p[4] = f.kind
 	le.PutUint32(p[8:], uint32(file))

@@ -75,6 +75,9 @@ func (s *Store) Merge(ctx context.Context) error {
 	if err := s.Flush(ctx); err != nil {
 		return err
 	}
+	if err := s.mergeKeys(); err != nil {
+		return err
+	}
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -333,11 +336,10 @@ func (s *Store) mergeOnce(ctx context.Context, all bool) (did bool, err error) {
 		err = errors.Join(err, s.discard(e))
 	}
 	if err != nil {
-		var damage *segment.Damage
 		switch {
 		case errors.Is(err, errClosing) || ctx.Err() != nil:
 			return false, err
-		case errors.As(err, &damage):
+		case isCorrupt(err):
 			return true, s.spare(j, err)
 		}
 		return false, s.mergeFailed("error", err)
@@ -445,8 +447,18 @@ func (s *Store) spare(j *job, cause error) error {
 	found := false
 	for _, parts := range j.parts {
 		for _, p := range parts {
-			for _, bad := range s.unreadable(p) {
-				found = s.damage(p, bad) || found
+			found = s.findDamage(p) || found
+		}
+	}
+	if found {
+		return nil
+	}
+	// What does not read stands beside the blocks of one of them.
+	var d *segment.Damage
+	for _, parts := range j.parts {
+		for _, p := range parts {
+			if !errors.As(cause, &d) || d.Part < 0 || d.Part == p.index {
+				found = s.damage(p, beside, cause) || found
 			}
 		}
 	}

@@ -71,15 +71,28 @@ func (e *encoder) add(r *logging.Record, given bool) {
 	if given {
 		b = appendBytes(b, r.ID)
 	}
-	b = appendBytes(b, r.Source)
-	if offset < 0 {
-		b = appendBytes(b, r.Message)
-	} else {
-		b = binary.AppendUvarint(b, uint64(offset))
-		b = binary.AppendUvarint(b, uint64(len(r.Message)))
-	}
+	b = binary.AppendUvarint(b, uint64(len(r.Source)))
 	e.scratch = b
-	e.buf = appendBytes(e.buf, b)
+	// What is large is copied once: its length is known before.
+	var tail [2 * binary.MaxVarintLen64]byte
+	n := 0
+	if offset < 0 {
+		n = binary.PutUvarint(tail[:], uint64(len(r.Message)))
+	} else {
+		n = binary.PutUvarint(tail[:], uint64(offset))
+		n += binary.PutUvarint(tail[n:], uint64(len(r.Message)))
+	}
+	length := len(b) + len(r.Source) + n
+	if offset < 0 {
+		length += len(r.Message)
+	}
+	e.buf = binary.AppendUvarint(e.buf, uint64(length))
+	e.buf = append(e.buf, b...)
+	e.buf = append(e.buf, r.Source...)
+	e.buf = append(e.buf, tail[:n]...)
+	if offset < 0 {
+		e.buf = append(e.buf, r.Message...)
+	}
 }
 
 // cursor reads what encoders wrote. After the first thing that does not read,

@@ -136,6 +136,7 @@ type Store struct {
 
 	// Only the writer's.
 	seeds   seeds
+	builder *builder
 	nextSeq uint64
 	broken  error // the last write failed: repair before the next one
 	full    bool  // there was no room for the last commit
@@ -175,7 +176,7 @@ func Open(dir string, o Options) (*Store, error) {
 		segments: map[uint64]*segmentFile{}, gens: []*generation{newGeneration()}, relief: make(chan struct{}),
 		versions:   []*version{{parts: map[tenant.ID][]*part{}}},
 		wakeGather: make(chan struct{}, 1), wakeFlush: make(chan struct{}, 1), wakeMerge: make(chan struct{}, 1),
-		seeds: newSeeds(), nextSeq: 1, gatherTo: math.MaxUint64,
+		seeds: newSeeds(), builder: newBuilder(), nextSeq: 1, gatherTo: math.MaxUint64,
 	}
 	var err error
 	if s.m, err = newMetrics(o.Registerer, s); err != nil {

@@ -18,7 +18,7 @@ type part struct {
 	damaged atomic.Bool // something of it did not check: it is not merged
 
 	badMu sync.Mutex   // guards bad
-	bad   map[int]bool // blocks that did not check; -1: all of it
+	bad   map[int]bool // blocks and other places that did not check
 }
 
 // version is which parts there are at one moment. It does not change. Views hold

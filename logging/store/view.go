@@ -228,8 +228,8 @@ func (v *view) try(ctx context.Context, indices []string, do func([]scan.Source)
 		return err
 	}
 	defer leave()
+	seen := &seen{}
 	for {
-		seen := &seen{}
 		sources, err := v.sources(indices, seen)
 		if err != nil {
 			return err
@@ -282,12 +282,12 @@ func (v *view) find(ctx context.Context, id tenant.ID, index, docID string, like
 		return rec, false, err
 	}
 	seq, _ := logging.ParseDerivedID(docID)
+	seen := &seen{}
 	for {
 		rules := v.rulesOf(id)
 		if !rules.Included {
 			return rec, false, nil
 		}
-		seen := &seen{}
 		var sources []scan.Source
 		if src, ok := fresh[id].source(rules); ok {
 			sources = append(sources, src)
@@ -342,8 +342,8 @@ func (v *view) Indices(ctx context.Context) ([]logging.IndexInfo, error) {
 					add(x.name, x.docs, x.bytes)
 				}
 			default:
+				seen := &seen{}
 				for again := true; again; {
-					seen := &seen{}
 					of, err := v.s.openFor(p, seen)
 					n := map[string]*logging.IndexInfo{}
 					if err == nil {

@@ -94,6 +94,8 @@ type pending struct {
 	ids     map[hash]givenID
 	keys    map[hash]keyInfo
 	records []logging.Record
+	first   uint64
+	derived string             // the ids derived from first on
 	likely  map[tenant.ID]bool // tenants that give ids of the form of derived ones in this commit
 
 	now    time.Time
@@ -105,8 +107,13 @@ type pending struct {
 }
 
 // begin takes what a commit is decided by.
-func (s *Store) begin() *pending {
-	p := &pending{b: newBuilder(s.nextSeq), ids: map[hash]givenID{}, keys: map[hash]keyInfo{}, likely: map[tenant.ID]bool{}, now: s.opts.Clock()}
+func (s *Store) begin(group []*request) *pending {
+	n := 0
+	for _, req := range group {
+		n += len(req.batch.Records)
+	}
+	s.builder.begin(s.nextSeq)
+	p := &pending{b: s.builder, first: s.nextSeq, derived: derivedIDs(s.nextSeq, n), records: make([]logging.Record, 0, n), ids: map[hash]givenID{}, keys: map[hash]keyInfo{}, likely: map[tenant.ID]bool{}, now: s.opts.Clock()}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	p.gens, p.tables, p.old, p.purges = s.gens, s.keyTables, s.likely, s.purges
@@ -125,7 +132,7 @@ func (s *Store) commit(group []*request) {
 		return
 	}
 	s.lookups.RLock()
-	p := s.begin()
+	p := s.begin(group)
 	var err error
 	for _, req := range group {
 		if err = s.take(p, req); err != nil {
@@ -207,7 +214,7 @@ func (s *Store) take(p *pending, req *request) error {
 				}
 				break
 			}
-			r.ID = logging.DerivedID(r.Seq)
+			r.ID = p.derivedID(r.Seq)
 			if !p.likeDerived(r.Tenant) {
 				break
 			}
@@ -235,6 +242,38 @@ func (s *Store) take(p *pending, req *request) error {
 	}
 	p.b.batches = append(p.b.batches, entry)
 	return nil
+}
+
+// derivedIDs gives the ids derived from n seqs in one piece of memory.
+func derivedIDs(first uint64, n int) string {
+	id := []byte(logging.DerivedID(first))
+	if len(id) != derivedLen || len(logging.DerivedID(first+uint64(n))) != derivedLen {
+		return "" // far beyond what a store lives to see
+	}
+	b := make([]byte, 0, n*derivedLen)
+	for range n {
+		b = append(b, id...)
+		for i := derivedLen - 1; i >= 0; i-- { // one more, in base 36
+			switch id[i]++; id[i] {
+			case '9' + 1:
+				id[i] = 'a'
+			case 'z' + 1:
+				id[i] = '0'
+				continue
+			}
+			break
+		}
+	}
+	return string(b)
+}
+
+const derivedLen = 11
+
+func (p *pending) derivedID(seq uint64) string {
+	if at := (seq - p.first) * derivedLen; at+derivedLen <= uint64(len(p.derived)) {
+		return p.derived[at : at+derivedLen]
+	}
+	return logging.DerivedID(seq)
 }
 
 // likeDerived reports whether a tenant has given ids of the form of derived
