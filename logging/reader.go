@@ -16,6 +16,7 @@ import (
 type reader struct {
 	scanner *shape.Scanner
 	plans   map[*shape.Shape]*claimPlan
+	planned int // bytes of the shapes in plans
 	scratch []byte
 
 	// What was read before mostly comes again: names are given out as the same
@@ -28,8 +29,8 @@ type reader struct {
 // indexOf is an index that was made before.
 type indexOf struct{ cluster, namespace, index string }
 
-// plansMax is how many shapes a reader knows before it begins anew.
-const plansMax = 4096
+// plannedBytesMax bounds the shapes that a reader knows before it begins anew.
+const plannedBytesMax = 8 << 20
 
 func newReader(c *shape.Cache) *reader {
 	return &reader{scanner: shape.NewScanner(c), plans: map[*shape.Shape]*claimPlan{}}
@@ -89,9 +90,11 @@ func (r *reader) read(c *claims, src []byte) bool {
 	}
 	p := r.plans[s]
 	if p == nil {
-		if len(r.plans) >= plansMax {
+		if r.planned > plannedBytesMax {
 			clear(r.plans)
+			r.planned = 0
 		}
+		r.planned += s.Size()
 		p = newClaimPlan(s, src)
 		r.plans[s] = p
 	}

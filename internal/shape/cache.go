@@ -35,6 +35,6 @@ func (c *Cache) get(skeleton []byte) (s *Shape, known bool) {
 		c.old, c.young, c.bytes = c.young, map[string]*Shape{}, 0
 	}
 	c.young[s.skeleton] = s
-	c.bytes += s.size()
+	c.bytes += s.Size()
 	return s, known
 }

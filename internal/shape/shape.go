@@ -101,8 +101,8 @@ func (s *Shape) Append(dst []byte, value func(dst []byte, hole int) []byte) []by
 	return append(dst, s.skeleton[from:]...)
 }
 
-// size is about the memory the shape takes.
-func (s *Shape) size() int {
+// Size is about how many bytes of memory the shape takes.
+func (s *Shape) Size() int {
 	n := 96 + len(s.skeleton) + 44*len(s.holes)
 	for i := range s.holes {
 		n += len(s.holes[i].Path)
