@@ -1,6 +1,8 @@
 package segment
 
 import (
+	"errors"
+
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/oriel-project/oriel/internal/iddict"
@@ -31,13 +33,32 @@ func (p *Part) table() (*iddict.Table, error) {
 // FindGiven finds the row of an index with an id that its sender gave. Ids that
 // are derived from seq are not found here: they say their seq.
 func (p *Part) FindGiven(index, id string) (block, row int, ok bool, err error) {
+	var failed error
+	err = p.MayBeGiven(index, id, func(b, r int) bool {
+		c, err := p.Block(b).Stamped(StampID)
+		if err != nil {
+			failed = err
+			return false
+		}
+		if c.String(r) == id {
+			block, row, ok = b, r, true
+		}
+		return !ok
+	})
+	return block, row, ok, errors.Join(err, failed)
+}
+
+// MayBeGiven calls fn with the rows of an index that may have an id that its
+// sender gave, until it gives false: those with the id's hash. For those who look
+// up many ids and keep the blocks they have decoded.
+func (p *Part) MayBeGiven(index, id string, fn func(block, row int) bool) error {
 	t, err := p.table()
 	if t == nil || err != nil {
-		return 0, 0, false, err
+		return err
 	}
 	x, err := p.loaded()
 	if err != nil {
-		return 0, 0, false, err
+		return err
 	}
 	var failed error
 	err = t.Lookup(givenHash(index, []byte(id)), func(b uint32, r uint16) bool {
@@ -45,21 +66,10 @@ func (p *Part) FindGiven(index, id string) (block, row int, ok bool, err error) 
 			failed = p.damage(-1, "given ids", corrupt("row %d of block %d", r, b))
 			return false
 		}
-		if x.blocks[b].info.Index != index {
-			return true
-		}
-		c, err := p.Block(int(b)).Stamped(StampID)
-		if err != nil {
-			failed = err
-			return false
-		}
-		if c.String(int(r)) == id {
-			block, row, ok = int(b), int(r), true
-		}
-		return !ok
+		return x.blocks[b].info.Index != index || fn(int(b), int(r))
 	})
 	if err != nil {
-		return 0, 0, false, p.damage(-1, "given ids", err)
+		return p.damage(-1, "given ids", err)
 	}
-	return block, row, ok, failed
+	return failed
 }

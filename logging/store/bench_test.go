@@ -56,6 +56,60 @@ func BenchmarkAppend(b *testing.B) {
 	}
 }
 
+// BenchmarkAppendIDs shows what uniqueness costs those who give ids, and that it
+// costs nothing those who give none: of 20,000 records that are in segments
+// already, and one batch of new ones after the other.
+func BenchmarkAppendIDs(b *testing.B) {
+	const n = 2000
+	for _, given := range []string{"none", "new", "known", "derived"} {
+		b.Run(given, func(b *testing.B) {
+			s := benchOpen(b, Sync)
+			recs := benchRecords(n)
+			next := 0
+			give := func() {
+				for i := range recs {
+					recs[i].ID = fmt.Sprintf("order-%d", next)
+					next++
+				}
+			}
+			for range 10 {
+				if given != "derived" {
+					give()
+				}
+				if _, err := s.Append(context.Background(), writer, logging.Batch{Records: recs}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			if err := s.Merge(context.Background()); err != nil {
+				b.Fatal(err)
+			}
+			if given == "none" {
+				recs = benchRecords(n)
+			}
+			for b.Loop() {
+				b.StopTimer()
+				recs = append([]logging.Record(nil), recs...)
+				switch given {
+				case "new":
+					give()
+				case "known":
+					next = 0
+					give()
+				case "derived": // of the records that are there
+					for i := range recs {
+						recs[i].ID = logging.DerivedID(uint64(1 + i))
+					}
+				}
+				b.StartTimer()
+				if _, err := s.Append(context.Background(), writer, logging.Batch{Records: recs}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "records/s")
+		})
+	}
+}
+
 func BenchmarkSearch(b *testing.B) {
 	s := benchOpen(b, None)
 	const total = 100_000

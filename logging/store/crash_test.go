@@ -99,6 +99,9 @@ const (
 	childRecords = "ORIEL_STORE_TEST_RECORDS" // 100000 for the long run
 )
 
+// killOptions have segments written and merged many times in a short run.
+var killOptions = Options{MemtableBytesMax: 128 << 10, LogBytesMax: 1 << 20}
+
 // TestKill kills a process with SIGKILL while it appends, and wants every record
 // it acknowledged. The long run is ORIEL_STORE_TEST_RECORDS=100000 go test -run TestKill.
 func TestKill(t *testing.T) {
@@ -149,7 +152,7 @@ func TestKill(t *testing.T) {
 			t.Fatal("the child ended by itself")
 		}
 		began := time.Now()
-		s, err := Open(dir, Options{})
+		s, err := Open(dir, killOptions)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -183,7 +186,7 @@ func TestKill(t *testing.T) {
 // appendForEver is the child: it appends from several goroutines and says what
 // was acknowledged, until it is killed.
 func appendForEver(t *testing.T, dir string) {
-	s, err := Open(dir, Options{})
+	s, err := Open(dir, killOptions)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,16 +31,19 @@ type loose struct {
 // memory is the records of some log files, in tables.
 type memory struct {
 	tables map[tenant.ID]*segment.Table
-	before map[tenant.ID]*segment.Table // of the memory before: their shapes are known
+	ready  map[tenant.ID]*segment.Table // empty ones that know the shapes of the memory before
 	bytes  int64
 	rows   int64
 	oldest time.Time // commit of the first; zero: there is none
 }
 
+// newMemory makes the memory after another; nil: the first.
 func newMemory(before *memory) *memory {
-	m := &memory{tables: map[tenant.ID]*segment.Table{}}
+	m := &memory{tables: map[tenant.ID]*segment.Table{}, ready: map[tenant.ID]*segment.Table{}}
 	if before != nil {
-		m.before = before.tables
+		for id, t := range before.tables {
+			m.ready[id] = t.Next()
+		}
 	}
 	return m
 }
@@ -65,9 +68,7 @@ func (m *memory) add(recs []logging.Record, at time.Time) {
 		id := recs[0].Tenant
 		t := m.tables[id]
 		if t == nil {
-			if old := m.before[id]; old != nil {
-				t = old.Next()
-			} else {
+			if t = m.ready[id]; t == nil {
 				t = segment.NewTable(id)
 			}
 			m.tables[id] = t
@@ -136,7 +137,7 @@ func (s *Store) freeze(upTo uint64) {
 	defer s.tables.Unlock()
 	s.frozen, s.frozenTo = s.memory, upTo
 	s.memory = newMemory(s.frozen)
-	s.frozen.before = nil
+	s.frozen.ready = nil
 	s.held.Store(0)
 	s.frozenHeld.Store(s.frozen.bytes)
 	s.bound(math.MaxUint64)

@@ -24,7 +24,6 @@ var _ logging.View = (*view)(nil)
 type view struct {
 	s      *Store
 	scope  tenant.Read
-	every  bool // of the store itself: all tenants, whatever the scope
 	purges []purge
 	now    time.Time
 
@@ -45,36 +44,30 @@ func (s *Store) Snapshot(ctx context.Context, r tenant.Read) (logging.View, erro
 		return nil, err
 	}
 	v := &view{s: s, scope: r}
-	if !v.take(r.All(), r.Tenants()) {
+	s.mu.RLock()
+	closed := s.closed
+	s.mu.RUnlock()
+	if closed {
 		return nil, fmt.Errorf("%w: it is closing", logging.ErrUnavailable)
 	}
+	v.take(r.All(), r.Tenants())
 	return v, nil
 }
 
-// everythingOf gives a view of all of a tenant's records, whatever the scope.
+// everythingOf gives a view of all of a tenant's records, for the writer: it has
+// no scope, and is not searched.
 func (s *Store) everythingOf(id tenant.ID) *view {
-	v := &view{s: s, every: true}
+	v := &view{s: s}
 	v.take(false, []tenant.ID{id})
 	return v
 }
 
-// segmentsOnly gives a view of all records that are in segments.
-func (s *Store) segmentsOnly() *view {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return &view{s: s, every: true, version: s.hold(), purges: s.purges, now: s.opts.Clock()}
-}
-
 // take makes the view one of now, of all tenants or of those.
-func (v *view) take(all bool, ids []tenant.ID) bool {
+func (v *view) take(all bool, ids []tenant.ID) {
 	s := v.s
 	s.tables.RLock()
 	defer s.tables.RUnlock()
 	s.mu.Lock()
-	if s.closed && !v.every {
-		s.mu.Unlock()
-		return false
-	}
 	v.version = s.hold()
 	v.purges, v.now = s.purges, s.opts.Clock()
 	loose := slices.Clip(s.loose)
@@ -111,10 +104,7 @@ func (v *view) take(all bool, ids []tenant.ID) bool {
 			f.loose = append(f.loose, r)
 		}
 	}
-	return true
 }
-
-func (v *view) includes(id tenant.ID) bool { return v.every || v.scope.Includes(id) }
 
 // Close implements logging.View.
 func (v *view) Close() error {
@@ -144,11 +134,11 @@ func (v *view) moment() (*version, map[tenant.ID]*fresh, error) {
 // rulesOf asks the scope anew: a namespace may have been sealed since.
 func (v *view) rulesOf(id tenant.ID) scan.Rules {
 	r := tenantRules(id, math.MinInt64, v.purges)
-	r.Included = v.includes(id)
+	r.Included = v.scope.Includes(id)
 	if cut, ok := v.s.cutoff(id, v.now); ok {
 		r.Cut = cut
 	}
-	if r.Included && !v.every {
+	if r.Included {
 		r.Sealed = v.scope.Sealed(id)
 	}
 	return r
@@ -207,7 +197,7 @@ func (f *fresh) source(rules scan.Rules) (src scan.Source, ok bool) {
 
 // tenants gives the tenants of the scope that have something, in order.
 func (v *view) tenants(version *version, fresh map[tenant.ID]*fresh) []tenant.ID {
-	if !v.every && !v.scope.All() {
+	if !v.scope.All() {
 		return v.scope.Tenants()
 	}
 	ids := map[tenant.ID]bool{}

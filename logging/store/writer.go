@@ -1,7 +1,6 @@
 package store
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -103,7 +102,7 @@ type pending struct {
 	tables keyTables
 	old    map[tenant.ID]bool // as likely, of segments
 	purges []purge
-	view   *view // of segments, where one was needed
+	look   lookups
 }
 
 // begin takes what a commit is decided by.
@@ -140,9 +139,7 @@ func (s *Store) commit(group []*request) {
 		}
 	}
 	s.lookups.RUnlock()
-	if p.view != nil {
-		_ = p.view.Close() // it has nothing to say
-	}
+	p.look.close(s)
 	// A batch that stored nothing but has a key is remembered too.
 	if err == nil && (p.b.records > 0 || len(p.b.batches) > 0) {
 		err = s.commitFrame(func(f *file) ([]byte, *frame, error) { return p.b.frame(f.number, f.size, p.now) }, func(f *file, _ *frame) {
@@ -333,27 +330,13 @@ func (s *Store) known(p *pending, r *logging.Record, given bool) (seq uint64, ok
 			return at.seq, true, nil
 		}
 	}
-	derived, like := logging.ParseDerivedID(r.ID)
-	var rec logging.Record
-	if given && like && derived < s.nextSeq {
-		for i := range p.records { // of this commit
-			if q := &p.records[i]; q.Seq == derived && q.ID == r.ID && q.Index == r.Index && q.Tenant == r.Tenant {
-				return derived, true, nil
-			}
-		}
-		v := s.everythingOf(r.Tenant)
-		rec, ok, err = v.find(context.Background(), r.Tenant, r.Index, r.ID, true)
-		err = errors.Join(err, v.Close())
-	} else {
-		if p.view == nil {
-			p.view = s.segmentsOnly()
-		}
-		rec, ok, err = p.view.find(context.Background(), r.Tenant, r.Index, r.ID, false)
+	if seq, ok, err = s.inSegments(p, r); err == nil && !ok && given {
+		seq, ok, err = s.derivedFrom(p, r)
 	}
 	if err != nil {
 		return 0, false, fmt.Errorf("%w: look up an id: %w", logging.ErrUnavailable, err)
 	}
-	return rec.Seq, ok, nil
+	return seq, ok, nil
 }
 
 // hidden reports whether a record is past its retention or purged.
