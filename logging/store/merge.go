@@ -196,8 +196,9 @@ func (s *Store) pick(v *version, all bool) *job {
 }
 
 // choose gives parts of one tenant and day, in the order of seq, that should
-// become one: neighbours of about a size, as many as fan or more. Neighbours,
-// so that the times of parts overlap little.
+// become one: neighbours of about a size, as many as fan or more, none of which
+// is more than half of the whole, or it would be written again for little.
+// Neighbours, so that the times of parts overlap little.
 func choose(parts []*part, fan int, all bool) []*part {
 	tiers := 1
 	for _, p := range parts {
@@ -209,23 +210,25 @@ func choose(parts []*part, fan int, all bool) []*part {
 	}
 	for tier := first; tier < tiers; tier++ {
 		var run []*part
-		rows := 0
+		rows, largest := 0, 0
+		due := func() bool { return len(run) >= fan && (all || 2*largest <= rows) }
 		for _, p := range parts {
 			if tierOf(p) > tier || rows+p.rows > mergeRowsMax {
-				if len(run) >= fan {
+				if due() {
 					return run
 				}
-				run, rows = nil, 0
+				run, rows, largest = nil, 0, 0
 			}
 			if tierOf(p) <= tier && p.rows < mergeRowsMax {
 				run = append(run, p)
 				rows += p.rows
+				largest = max(largest, p.rows)
 			}
-			if len(run) == mergeFanMax && !all {
+			if len(run) >= mergeFanMax && !all && due() {
 				return run
 			}
 		}
-		if len(run) >= fan {
+		if due() {
 			return run
 		}
 	}
