@@ -1,9 +1,12 @@
 package store
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
+	"path/filepath"
 	"slices"
 	"time"
 )
@@ -110,4 +113,60 @@ func (ts keyTables) toMerge(now time.Time) keyTables {
 		}
 	}
 	return nil
+}
+
+// mergeKeys makes fewer tables of batch keys where there are many.
+func (s *Store) mergeKeys() error {
+	s.merging.Lock()
+	defer s.merging.Unlock()
+	for {
+		s.mu.RLock()
+		tables := s.keyTables.toMerge(s.opts.Clock())
+		s.mu.RUnlock()
+		if tables == nil {
+			return nil
+		}
+		table, err := mergeKeyTables(s.fs, s.dir, s.nextFile.Add(1)-1, tables)
+		if err != nil {
+			if errors.Is(err, errKeys) {
+				s.mu.Lock()
+				for _, t := range tables {
+					t.bad = true // it is told when a key is looked up in it, and goes when it is old
+				}
+				s.mu.Unlock()
+				continue
+			}
+			return s.mergeFailed("keys", err)
+		}
+		e := &edit{addKeys: []keysInfo{table.keysInfo}}
+		for _, t := range tables {
+			e.dropKeys = append(e.dropKeys, t.number)
+		}
+		if err := s.advance(e, func() { s.replaceKeys(e.dropKeys, table) }); err != nil {
+			return s.mergeFailed("keys", err)
+		}
+		s.removeKeys(e.dropKeys)
+	}
+}
+
+// replaceKeys changes the present tables; the lock is held.
+func (s *Store) replaceKeys(drop []uint64, add *keyTable) {
+	s.keyTables = slices.DeleteFunc(slices.Clone(s.keyTables), func(t *keyTable) bool { return slices.Contains(drop, t.number) })
+	if add != nil {
+		s.keyTables = append(s.keyTables, add)
+		slices.SortFunc(s.keyTables, func(a, b *keyTable) int { return cmp.Compare(a.tMax, b.tMax) })
+	}
+}
+
+// removeKeys deletes tables that are no more in the manifest, once no lookup is
+// under way that may have seen them.
+func (s *Store) removeKeys(numbers []uint64) {
+	s.lookups.Lock()
+	defer s.lookups.Unlock()
+	for _, n := range numbers {
+		name := filepath.Join(s.dir, keysName(n))
+		if err := removeIfThere(s.fs, name); err != nil {
+			s.opts.OnEvent(Event{Kind: EventDeleteError, File: name, Err: err})
+		}
+	}
 }

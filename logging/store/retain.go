@@ -56,26 +56,28 @@ func (s *Store) Sweep(ctx context.Context) error {
 	v := s.acquire()
 	defer s.release(v)
 	e := &edit{dropParts: map[uint64][]int{}}
-	var rows int
+	s.mu.RLock()
+	purges := s.purges
+	e.dropKeys = s.keyTables.expired(now)
+	s.mu.RUnlock()
+	rows := map[string]int{}
 	for id, parts := range v.parts {
 		cut, ok := s.cutoff(id, now)
 		for _, p := range parts {
-			gone := ok && p.tMax < cut
-			if !gone {
-				gone = slices.ContainsFunc(s.purgesNow(), func(g purge) bool { return g.takes(p) })
+			switch {
+			case ok && p.tMax < cut:
+				rows["retention"] += p.rows
+			case slices.ContainsFunc(purges, func(g purge) bool { return g.takes(p) }):
+				rows["purge"] += p.rows
+			default:
+				continue
 			}
-			if gone {
-				e.dropParts[p.file.number] = append(e.dropParts[p.file.number], p.index)
-				rows += p.rows
-			}
+			e.dropParts[p.file.number] = append(e.dropParts[p.file.number], p.index)
 		}
 	}
 	for _, places := range e.dropParts {
 		slices.Sort(places)
 	}
-	s.mu.RLock()
-	e.dropKeys = s.keyTables.expired(now)
-	s.mu.RUnlock()
 	e.dropPurges = s.purgesDone(v)
 	if len(e.dropParts) == 0 && len(e.dropKeys) == 0 && len(e.dropPurges) == 0 {
 		return nil
@@ -89,15 +91,11 @@ func (s *Store) Sweep(ctx context.Context) error {
 	if err != nil {
 		return s.mergeFailed("sweep", err)
 	}
-	s.m.dropped.WithLabelValues("retention").Add(float64(rows))
+	for reason, n := range rows {
+		s.m.dropped.WithLabelValues(reason).Add(float64(n))
+	}
 	s.removeKeys(e.dropKeys)
 	return nil
-}
-
-func (s *Store) purgesNow() []purge {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.purges
 }
 
 // takes reports whether a purge covers every record of a part.
