@@ -22,6 +22,7 @@ import (
 	"github.com/oriel-project/oriel/logging/bulk"
 	"github.com/oriel-project/oriel/logging/relay"
 	"github.com/oriel-project/oriel/logging/store"
+	"github.com/oriel-project/oriel/logging/tail"
 	"github.com/oriel-project/oriel/metrics/promapi"
 	"github.com/oriel-project/oriel/metrics/remote"
 	"github.com/oriel-project/oriel/metrics/tsdb"
@@ -66,12 +67,13 @@ type gateway struct {
 	ended    endedLives
 	noWrites atomic.Bool // the log store's last write failed
 	closers  []func() error
+	ending   chan struct{} // closed when Run's context has ended
 }
 
 // openGateway opens the stores and builds everything that does not listen yet.
 // httpURL is where Grafana and the page find this process. Close it.
 func openGateway(cfg *config.Config, dir *datadir.Dir, httpURL string, logger *slog.Logger) (_ *gateway, err error) {
-	g := &gateway{cfg: cfg, log: logger, reg: newMetricsRegistry(), dir: dir, ended: endedLives{wake: make(chan struct{}, 1)}}
+	g := &gateway{cfg: cfg, log: logger, reg: newMetricsRegistry(), dir: dir, ended: endedLives{wake: make(chan struct{}, 1)}, ending: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			g.Close()
@@ -266,6 +268,7 @@ func (g *gateway) newAPIs() error {
 		prom, write,
 		httpx.Mount("/es", g.es),
 		agentapi.New(agentapi.Options{Roster: g.directory, Logger: g.log}),
+		tail.New(tail.Options{Searcher: g.logs, Ending: g.ending}),
 		relay.NewReceiver(relay.ReceiverOptions{Appender: g.intake, Stamper: g.stamper, Logger: g.log, Registerer: g.reg}),
 		admin.New(admin.Options{Tenants: g.directory, Tokens: g.tokens, MergeLogs: g.logs.Merge, Logger: g.log}),
 		console.New(console.Options{
@@ -294,6 +297,7 @@ func (g *gateway) routes() []httpx.Route { return g.apis.Routes() }
 
 // Run keeps the directory, the windows and the stores in line until ctx ends.
 func (g *gateway) Run(ctx context.Context) error {
+	defer context.AfterFunc(ctx, func() { close(g.ending) })()
 	// A tenant that went while nobody looked has a window that must go, too.
 	known, err := g.windows.Known()
 	if err != nil {

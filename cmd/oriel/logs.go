@@ -1,12 +1,16 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -86,61 +90,130 @@ func (g *global) logs(ctx context.Context, o logsOptions) error {
 	if err != nil {
 		return fmt.Errorf("--url %s: %w", g.url, err)
 	}
+	// The stream is opened first, so that nothing falls between the two.
+	var live *follower
+	if o.follow {
+		live = &follower{hc: &http.Client{Transport: hc.Transport}, url: base + "/api/v1/logs/tail", query: o.query, print: print, after: -1}
+		if err := live.open(ctx); err != nil {
+			return searchError(g.url, err)
+		}
+		defer live.close()
+	}
 	q := elastic.NewBoolQuery()
 	if o.query != "" {
 		q.Filter(elastic.NewQueryStringQuery(o.query))
 	}
-	newest := elastic.NewBoolQuery().Filter(q, elastic.NewRangeQuery("@timestamp").Gte(time.Now().Add(-o.since).UnixMilli()).Format("epoch_millis"))
-	res, err := es.Search().Query(newest).Sort("@timestamp", false).Sort("_doc", false).Size(o.limit).Do(ctx)
+	q.Filter(elastic.NewRangeQuery("@timestamp").Gte(time.Now().Add(-o.since).UnixMilli()).Format("epoch_millis"))
+	res, err := es.Search().Query(q).Sort("@timestamp", false).Sort("_doc", false).Size(o.limit).Do(ctx)
 	if err != nil {
 		return searchError(g.url, err)
 	}
-	var last float64
+	last := int64(-1)
 	for _, h := range slices.Backward(res.Hits.Hits) {
 		if err := print(h.Source); err != nil {
 			return err
 		}
 		last = max(last, position(h))
 	}
-	if !o.follow {
+	if live == nil {
 		return nil
 	}
-	if len(res.Hits.Hits) == 0 {
-		// Nothing matched yet: go on from now, whatever was there before.
-		q.Filter(elastic.NewRangeQuery("@received").Gte(time.Now().UnixMilli()).Format("epoch_millis"))
+	live.after = max(live.after, last)
+	if err := live.run(ctx); err != nil {
+		return searchError(g.url, err)
 	}
+	return nil
+}
+
+// follower prints what /api/v1/logs/tail tells.
+type follower struct {
+	hc    *http.Client
+	url   string
+	query string
+	print func(json.RawMessage) error
+	after int64 // position of the last record printed; -1: not known
+	body  io.ReadCloser
+}
+
+// open begins the stream, behind what was printed.
+func (f *follower) open(ctx context.Context) error {
+	q := url.Values{}
+	if f.query != "" {
+		q.Set("query", f.query)
+	}
+	if f.after >= 0 {
+		q.Set("after", strconv.FormatInt(f.after, 10))
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, f.url+"?"+q.Encode(), nil)
+	if err != nil {
+		return err
+	}
+	res, err := f.hc.Do(req)
+	if err != nil {
+		return err
+	}
+	if res.StatusCode != http.StatusOK {
+		defer res.Body.Close()
+		var body struct{ Error string }
+		_ = json.NewDecoder(io.LimitReader(res.Body, 64<<10)).Decode(&body) // without a reason the status says enough
+		return &elastic.Error{Status: res.StatusCode, Details: &elastic.ErrorDetails{Reason: body.Error}}
+	}
+	f.body = res.Body
+	if n, err := strconv.ParseInt(res.Header.Get("Oriel-After"), 10, 64); err == nil {
+		f.after = max(f.after, n)
+	}
+	return nil
+}
+
+func (f *follower) close() { _ = f.body.Close() }
+
+// run prints until ctx ends. Where the stream ends, as it does when Oriel is
+// restarted, it is opened again behind what was printed.
+func (f *follower) run(ctx context.Context) error {
 	for {
-		res, err := es.Search().Query(q).Sort("_doc", true).SearchAfter(last).Size(1000).Do(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err != nil {
-			return searchError(g.url, err)
-		}
-		for _, h := range res.Hits.Hits {
-			if err := print(h.Source); err != nil {
+		lines := bufio.NewReaderSize(f.body, 64<<10)
+		for {
+			line, err := lines.ReadBytes('\n')
+			if err != nil {
+				break
+			}
+			if len(line) == 1 {
+				continue
+			}
+			var rec struct {
+				Seq    int64
+				Source json.RawMessage
+			}
+			if err := json.Unmarshal(line, &rec); err != nil {
+				return fmt.Errorf("read the stream of %s: %w", f.url, err)
+			}
+			if rec.Seq <= f.after {
+				continue
+			}
+			if err := f.print(rec.Source); err != nil {
 				return err
 			}
-			last = max(last, position(h))
+			f.after = rec.Seq
 		}
-		if len(res.Hits.Hits) == 1000 {
-			continue
-		}
+		f.close()
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-time.After(time.Second):
 		}
+		if err := f.open(ctx); err != nil {
+			return err
+		}
 	}
 }
 
 // position is the last sort value, the durable position.
-func position(h *elastic.SearchHit) float64 {
+func position(h *elastic.SearchHit) int64 {
 	if len(h.Sort) == 0 {
 		return 0
 	}
-	f, _ := h.Sort[len(h.Sort)-1].(float64)
-	return f
+	f, _ := h.Sort[len(h.Sort)-1].(float64) // below 2^53: exact
+	return int64(f)
 }
 
 func searchError(url string, err error) error {

@@ -115,6 +115,8 @@ var probes = map[string][]probe{
 	"POST,PUT /es/_bulk":                               {send("POST", "/es/_bulk", "application/x-ndjson", plant)},
 	"POST,PUT /es/{index}/_bulk":                       {send("POST", "/es/logs-east-NAME-s3cr3t/_bulk", "application/x-ndjson", `{"create":{}}`+"\n"+`{"message":"planted"}`+"\n")},
 
+	"GET /api/v1/logs/tail": {get("/api/v1/logs/tail?after=0&wait=0s"), get("/api/v1/logs/tail?after=0&query=s3cr3t&wait=0s"), get("/api/v1/logs/tail?query=namespace:NAME-s3cr3t&wait=0s")},
+
 	"PUT /agent/v1/namespaces":          {send("PUT", "/agent/v1/namespaces", "application/json", `{"version":1,"claims":[]}`)},
 	"POST /agent/v1/namespaces/changes": {post("/agent/v1/namespaces/changes", `{"version":1}`)},
 	"POST /agent/v1/logs":               {send("POST", "/agent/v1/logs", "application/octet-stream", "NAME")},

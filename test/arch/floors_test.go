@@ -62,6 +62,7 @@ var floors = map[string]int{
 	"logging/forward":        5,
 	"logging/journal":        5,
 	"logging/relay":          5,
+	"logging/tail":           5,
 	"metrics/promapi":        5,
 	"metrics/remote":         5,
 	"metrics/scrape":         5,
