@@ -150,6 +150,7 @@ func (g *gateway) openStores() error {
 	g.logs, err = store.Open(g.dir.Path(dirLogs), store.Options{
 		Durability:       store.Durability(g.cfg.Logs.Durability),
 		Retention:        g.logRetention,
+		Namespaces:       g.namespaceRetention,
 		MemtableBytesMax: int64(g.cfg.Logs.Buffer),
 		SearchMemoryMax:  int64(g.cfg.Logs.SearchMemory),
 		SearchesMax:      g.cfg.Logs.Searches,

@@ -87,3 +87,26 @@ func seed(t *testing.T, series *tsdb.Store, g *gateway, id tenant.ID) {
 }
 
 var testNow = time.Now()
+
+// Logs of a namespace are kept as long as it asks for, whatever the tenant's
+// other namespaces ask for.
+func TestNamespaceRetention(t *testing.T) {
+	g := testGateway(t, func(c *config.Config) {
+		c.Logs.Retention, c.Logs.RetentionMax = config.Duration(48*time.Hour), config.Duration(96*time.Hour)
+	})
+	claims := []tenant.Claim{
+		{Namespace: "most", UID: "1", Tenant: "shop", Groups: []string{"g"}, Retention: tenant.Retention{Logs: 1000 * time.Hour}},
+		{Namespace: "least", UID: "2", Tenant: "shop", Groups: []string{"g"}, Retention: tenant.Retention{Logs: time.Hour}},
+		{Namespace: "unsaid", UID: "3", Tenant: "shop", Groups: []string{"g"}},
+	}
+	if _, err := g.directory.Snapshot(context.Background(), tenant.Cluster{Name: "eu"}, 1, claims); err != nil {
+		t.Fatal(err)
+	}
+	if got := g.logRetention("shop"); got != 96*time.Hour {
+		t.Errorf("the tenant's retention is %s", got)
+	}
+	got := fmt.Sprint(g.namespaceRetention("shop"))
+	if want := "[{eu least 1h0m0s} {eu unsaid 48h0m0s}]"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}

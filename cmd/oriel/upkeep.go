@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/oriel-project/oriel/logging/store"
 	"github.com/oriel-project/oriel/tenant"
 	"github.com/oriel-project/oriel/tenant/registry"
 )
@@ -123,6 +124,27 @@ func (g *gateway) markStages(ctx context.Context) error {
 func (g *gateway) logRetention(id tenant.ID) time.Duration {
 	return asked(g, id, time.Duration(g.cfg.Logs.Retention), time.Duration(g.cfg.Logs.RetentionMax),
 		func(n tenant.Namespace) time.Duration { return n.Retention.Logs })
+}
+
+// namespaceRetention gives the namespaces of a tenant that ask for less than the
+// most generous of them.
+func (g *gateway) namespaceRetention(id tenant.ID) []store.NamespaceRetention {
+	t, ok := g.directory.Lookup(id)
+	if !ok {
+		return nil
+	}
+	most := g.logRetention(id)
+	var out []store.NamespaceRetention
+	for _, n := range t.Namespaces {
+		keep := n.Retention.Logs
+		if keep == 0 {
+			keep = time.Duration(g.cfg.Logs.Retention)
+		}
+		if keep < most {
+			out = append(out, store.NamespaceRetention{Cluster: n.Cluster, Namespace: n.Namespace, Keep: keep})
+		}
+	}
+	return out
 }
 
 func (g *gateway) seriesRetention(id tenant.ID) time.Duration {

@@ -198,6 +198,7 @@ func (s *Store) writeFrozen() error {
 // what is past its retention.
 func (s *Store) sources(id tenant.ID, blocks []segment.Block, purges []purge, now time.Time) ([]segment.PartSource, error) {
 	by := map[int32]*segment.PartSource{}
+	purges = append(slices.Clip(purges), s.shorter(id, now)...)
 	rules := tenantRules(id, math.MinInt64, purges)
 	if cut, ok := s.cutoff(id, now); ok {
 		rules.Cut = cut

@@ -20,6 +20,22 @@ func (s *Store) cutoff(id tenant.ID, now time.Time) (nanos int64, ok bool) {
 	return now.Add(-keep).UnixNano(), keep > 0
 }
 
+// shorter gives what is past a retention of its namespace's own, as purges of
+// all that is older.
+func (s *Store) shorter(id tenant.ID, now time.Time) []purge {
+	if s.opts.Namespaces == nil {
+		return nil
+	}
+	var out []purge
+	for _, n := range s.opts.Namespaces(id) {
+		out = append(out, purge{
+			tenant: id, cluster: n.Cluster, namespace: n.Namespace,
+			from: math.MinInt64, to: now.Add(-n.Keep).UnixNano(), upTo: math.MaxUint64,
+		})
+	}
+	return out
+}
+
 // tenantRules gives what shows of a tenant whose records all are in the scope.
 func tenantRules(id tenant.ID, cut int64, purges []purge) scan.Rules {
 	r := scan.Rules{Included: true, Cut: cut}

@@ -40,6 +40,10 @@ type Options struct {
 	// Retention says how long a tenant's records show. nil or 0: for ever. It is
 	// called often and must be fast and safe for concurrent use.
 	Retention func(tenant.ID) time.Duration
+	// Namespaces gives the namespaces of a tenant whose records are kept for a
+	// shorter time than the tenant's others. nil: none. As Retention, it is called
+	// often.
+	Namespaces func(tenant.ID) []NamespaceRetention
 	// LogBytesMax is the size at which a new file of the log is begun; 0: 64 MiB.
 	LogBytesMax int64
 	// MemtableBytesMax is how much memory fresh records may take before they are
@@ -74,6 +78,12 @@ type Options struct {
 	FS vfs.FS
 
 	idle bool // tests alone set it: nothing is flushed and merged but when asked for
+}
+
+// NamespaceRetention says how long the records of one namespace show.
+type NamespaceRetention struct {
+	Cluster, Namespace string
+	Keep               time.Duration // above 0
 }
 
 // Store is a log store in a directory. Safe for concurrent use. One directory

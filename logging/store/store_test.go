@@ -411,3 +411,46 @@ func TestBatchLimits(t *testing.T) {
 		t.Errorf("long key: %+v", r)
 	}
 }
+
+// A namespace may keep its records for a shorter time than its tenant does:
+// in the log, in memory and in segments, and its ids are free again.
+func TestNamespaceRetention(t *testing.T) {
+	now := noon
+	s, _ := open(t, vfs.NewMem(), Options{
+		Clock:     func() time.Time { return now },
+		Retention: func(tenant.ID) time.Duration { return 48 * time.Hour },
+		Namespaces: func(id tenant.ID) []NamespaceRetention {
+			if id != "shop" {
+				return nil
+			}
+			return []NamespaceRetention{{Cluster: "eu", Namespace: "web", Keep: 2 * time.Hour}}
+		},
+	})
+	defer closeStore(t, s)
+	short, long := rec("web", noon, "short"), rec("cart", noon, "long")
+	short.ID, long.ID = "a", "b"
+	fresh := rec("web", noon.Add(3*time.Hour), "fresh")
+	appendTo(t, s, logging.Batch{Records: []logging.Record{short, long, fresh}})
+	scope := scopetest.Read("shop")
+	for i, step := range []func() error{
+		func() error { return nil },
+		func() error { return s.Flush(context.Background()) },
+		func() error { return s.Merge(context.Background()) },
+	} {
+		now = noon.Add(time.Hour)
+		if err := step(); err != nil {
+			t.Fatal(err)
+		}
+		if got := messages(t, s, scope); !slices.Equal(got, []string{"short", "long", "fresh"}) {
+			t.Errorf("step %d: before its time %q", i, got)
+		}
+		now = noon.Add(3 * time.Hour)
+		if got := messages(t, s, scope); !slices.Equal(got, []string{"long", "fresh"}) {
+			t.Errorf("step %d: after its time %q", i, got)
+		}
+	}
+	res := appendTo(t, s, logging.Batch{Records: []logging.Record{short, long}})
+	if res[0].Status != logging.Stored || res[1].Status != logging.Duplicate {
+		t.Errorf("again: %+v", res)
+	}
+}

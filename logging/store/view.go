@@ -133,7 +133,7 @@ func (v *view) moment() (*version, map[tenant.ID]*fresh, error) {
 
 // rulesOf asks the scope anew: a namespace may have been sealed since.
 func (v *view) rulesOf(id tenant.ID) scan.Rules {
-	r := tenantRules(id, math.MinInt64, v.purges)
+	r := tenantRules(id, math.MinInt64, append(slices.Clip(v.purges), v.s.shorter(id, v.now)...))
 	r.Included = v.scope.Includes(id)
 	if cut, ok := v.s.cutoff(id, v.now); ok {
 		r.Cut = cut

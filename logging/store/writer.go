@@ -344,14 +344,11 @@ func (s *Store) hidden(p *pending, id tenant.ID, at givenID) bool {
 	if cut, ok := s.cutoff(id, p.now); ok && at.time < cut {
 		return true
 	}
-	for i := range p.purges {
-		g := &p.purges[i]
-		if g.tenant == id && at.seq <= g.upTo && (g.whole() || at.cluster == g.cluster && at.namespace == g.namespace) &&
-			at.time >= g.from && (at.time < g.to || g.to == math.MaxInt64) {
-			return true
-		}
+	covers := func(g purge) bool {
+		return g.tenant == id && at.seq <= g.upTo && (g.whole() || at.cluster == g.cluster && at.namespace == g.namespace) &&
+			at.time >= g.from && (at.time < g.to || g.to == math.MaxInt64)
 	}
-	return false
+	return slices.ContainsFunc(p.purges, covers) || slices.ContainsFunc(s.shorter(id, p.now), covers)
 }
 
 // rotate begins a new log file, so that those before can be written to a segment.
