@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
+	"github.com/oriel-project/oriel/internal/datadir"
 	"github.com/oriel-project/oriel/internal/vfs"
 	"github.com/oriel-project/oriel/logging/segment"
+	"github.com/oriel-project/oriel/logging/store"
 )
 
 func newSegments(g *global) *cobra.Command {
@@ -34,11 +37,17 @@ func newSegments(g *global) *cobra.Command {
 	dump.Flags().BoolVar(&o.Records, "records", false, "every record")
 	c.AddCommand(
 		&cobra.Command{
-			Use: "verify [FILE ...]", Short: "read everything and check every checksum; the segments may be in use",
-			Long: "Reads the segments, all of the data directory's where none is named, checks every checksum,\n" +
-				"decodes every column, and names what is damaged. Exits 1 where something is.",
+			Use: "verify [FILE ...]", Short: "read everything and check every checksum",
+			Long: "Reads the named segments, or the data directory's whole log store, checks every checksum,\n" +
+				"decodes every column, and names what is damaged. Exits 1 where something is. Of a data\n" +
+				"directory that is in use only the segments are checked: the rest changes.",
 			Example: "  oriel segments verify --data-dir /var/lib/oriel\n  oriel segments verify backup/logs/*.seg",
-			RunE:    func(c *cobra.Command, args []string) error { return g.verifySegments(c.Context(), args) },
+			RunE: func(c *cobra.Command, args []string) error {
+				if len(args) == 0 {
+					return g.verifyStore(c.Context())
+				}
+				return g.verifySegments(c.Context(), args)
+			},
 		},
 		dump,
 		&cobra.Command{
@@ -71,30 +80,55 @@ func withSegment(name string, fn func(*segment.File) error) error {
 	return fn(s)
 }
 
-// verifySegments checks the named segments, or all of the data directory.
-func (g *global) verifySegments(ctx context.Context, names []string) error {
-	if len(names) == 0 {
-		dir := filepath.Join(g.dataDir, dirLogs)
-		all, err := vfs.OS{}.List(dir)
-		if err != nil {
-			return fmt.Errorf("list segments: %w; name the data directory with --data-dir", err)
-		}
-		for _, name := range all {
-			if filepath.Ext(name) == segmentSuffix {
-				names = append(names, filepath.Join(dir, name))
-			}
-		}
+// verifyStore checks everything of the data directory's log store; where an Oriel
+// uses it, the segments, which do not change.
+func (g *global) verifyStore(ctx context.Context) error {
+	dir := filepath.Join(g.dataDir, dirLogs)
+	names, err := vfs.OS{}.List(dir)
+	if err != nil {
+		return fmt.Errorf("list the log store: %w; name the data directory with --data-dir", err)
 	}
+	held, err := datadir.Open(g.dataDir)
+	if err != nil {
+		fmt.Fprintf(g.stderr, "the data directory is in use: of its log store only the segments are checked\n")
+		names = slices.DeleteFunc(names, func(name string) bool { return filepath.Ext(name) != segmentSuffix })
+		for i, name := range names {
+			names[i] = filepath.Join(dir, name)
+		}
+		return g.verifySegments(ctx, names)
+	}
+	defer held.Close()
+	damaged := 0
+	err = store.Verify(ctx, dir, func(f store.Finding) {
+		damaged++
+		fmt.Fprintln(g.stdout, f)
+	})
+	if err != nil {
+		return fmt.Errorf("verify log store %s: %w", dir, err)
+	}
+	fmt.Fprintf(g.stdout, "%d files checked: damage in %d places\n", len(names), damaged)
+	return damageError(damaged)
+}
+
+// damageError tells what damage means; nil where there is none.
+func damageError(n int) error {
+	if n == 0 {
+		return nil
+	}
+	return fmt.Errorf("damage in %d places: searches leave out what does not check; restore the files from a backup, or let retention remove them", n)
+}
+
+// verifySegments checks the named segments.
+func (g *global) verifySegments(ctx context.Context, names []string) error {
 	damaged, bytes, rows := 0, int64(0), 0
 	for _, name := range names {
-		bad := false
 		err := withSegment(name, func(s *segment.File) error {
 			bytes += s.Size()
 			for _, p := range s.Parts() {
 				rows += p.Rows
 			}
 			return s.Verify(ctx, func(d segment.Damage) {
-				bad = true
+				damaged++
 				fmt.Fprintf(g.stdout, "%s: part %d, block %d, %s: %v\n", name, d.Part, d.Block, d.Column, d.Err)
 			})
 		})
@@ -102,18 +136,12 @@ func (g *global) verifySegments(ctx context.Context, names []string) error {
 			return ctx.Err()
 		}
 		if err != nil {
-			bad = true
+			damaged++
 			fmt.Fprintln(g.stdout, err)
 		}
-		if bad {
-			damaged++
-		}
 	}
-	fmt.Fprintf(g.stdout, "%d segments, %d records, %d bytes: %d damaged\n", len(names), rows, bytes, damaged)
-	if damaged > 0 {
-		return fmt.Errorf("%d of %d segments are damaged: searches leave the damaged blocks out; restore the files from a backup, or let retention remove them", damaged, len(names))
-	}
-	return nil
+	fmt.Fprintf(g.stdout, "%d segments, %d records, %d bytes: damage in %d places\n", len(names), rows, bytes, damaged)
+	return damageError(damaged)
 }
 
 // segmentSuffix ends the names of segments.
