@@ -38,6 +38,7 @@ lint: $(LINT)
 
 unit:
 	go test ./...
+	cd test/bench && go vet ./... && go test ./...
 
 # Kubernetes by itself first: its build keeps every core busy for minutes, in
 # which nothing that watches a clock should run. The other packages are those
