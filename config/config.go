@@ -223,7 +223,7 @@ func Default(role Role) *Config {
 		Logs: Logs{
 			Store: StoreEmbedded, Durability: DurabilitySync,
 			Retention: Duration(7 * day), RetentionMax: Duration(90 * day), RecordBytesMax: 1 << 20,
-			Buffer: 64 << 20, SearchMemory: 256 << 20,
+			Buffer: 32 << 20, SearchMemory: 256 << 20,
 		},
 		Metrics: Metrics{
 			Store:     StoreEmbedded,

