@@ -8,19 +8,23 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/oriel-project/oriel/internal/vfs"
 	"github.com/oriel-project/oriel/logging"
 	"github.com/oriel-project/oriel/logging/logtest"
 	"github.com/oriel-project/oriel/logging/scan"
+	"github.com/oriel-project/oriel/logging/segment"
 )
 
 var (
 	corpus     = flag.String("corpus", "", "a file with a JSON document a line for the benchmarks; made up where empty")
+	segments   = flag.String("segments", "", "a folder with segments to ask instead")
 	corpusRows = flag.Int("corpus-rows", 100_000, "documents of the benchmarks")
 )
 
@@ -101,11 +105,44 @@ func benchRecords() []logging.Record {
 }
 
 var benchWorld = sync.OnceValue(func() map[string][]scan.Source {
+	if *segments != "" {
+		return map[string][]scan.Source{"segments": segmentSources(*segments)}
+	}
 	recs := benchRecords()
 	rules := scan.Rules{Included: true, Cut: -1 << 63}
 	memory := tableSource(rules, recs)
 	return map[string][]scan.Source{"memory": {memory}, "file": fileSources(memory)}
 })
+
+// segmentSources opens the segments of a folder.
+func segmentSources(dir string) []scan.Source {
+	names, err := filepath.Glob(filepath.Join(dir, "*.seg"))
+	if err != nil {
+		panic(err)
+	}
+	var out []scan.Source
+	cache := segment.NewCache(128 << 20)
+	for _, name := range names {
+		f, err := vfs.OS{}.Open(name)
+		if err != nil {
+			panic(err)
+		}
+		s, err := segment.Open(f)
+		if err != nil {
+			panic(err)
+		}
+		for i, in := range s.Parts() {
+			out = append(out, scan.Source{
+				Rules: scan.Rules{Included: true, Cut: -1 << 63}, TimeMin: in.TimeMin, TimeMax: in.TimeMax, SeqMin: in.SeqMin, SeqMax: in.SeqMax,
+				Open: func() (scan.Part, error) {
+					p, err := s.Part(i)
+					return p.Through(cache), err
+				},
+			})
+		}
+	}
+	return out
+}
 
 // questions are what people ask most.
 func questions(newest time.Time, namespace string) []struct {
@@ -162,8 +199,11 @@ func questions(newest time.Time, namespace string) []struct {
 }
 
 func BenchmarkSearch(b *testing.B) {
-	for _, where := range []string{"memory", "file"} {
+	for _, where := range []string{"memory", "file", "segments"} {
 		sources := benchWorld()[where]
+		if sources == nil {
+			continue
+		}
 		newest := int64(0)
 		for _, src := range sources {
 			newest = max(newest, src.TimeMax)

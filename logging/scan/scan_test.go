@@ -131,11 +131,15 @@ func fileSources(src scan.Source) []scan.Source {
 	if err != nil {
 		panic(err)
 	}
+	cache := segment.NewCache(1 << 20)
 	var out []scan.Source
 	for i, in := range infos {
 		out = append(out, scan.Source{
 			Rules: src.Rules, TimeMin: in.TimeMin, TimeMax: in.TimeMax, SeqMin: in.SeqMin, SeqMax: in.SeqMax,
-			Open: func() (scan.Part, error) { return file.Part(i) },
+			Open: func() (scan.Part, error) {
+				p, err := file.Part(i)
+				return p.Through(cache), err
+			},
 		})
 	}
 	return out

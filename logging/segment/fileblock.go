@@ -17,6 +17,7 @@ type fileBlock struct {
 	part   *Part
 	entry  *blockEntry
 	number int
+	cache  *Cache // of queries; nil: nothing is kept
 
 	mu       sync.Mutex // guards what is read and decoded when first needed
 	cols     []columnMeta
@@ -44,12 +45,16 @@ func (b *fileBlock) meta() ([]columnMeta, error) {
 	if b.cols != nil {
 		return b.cols, nil
 	}
-	cols, err := parseMeta(b.entry, b.part.index)
-	if err == nil {
-		err = checkKinds(cols, b.entry.info.Shape)
-	}
-	if err != nil {
-		return nil, b.part.damage(b.number, "", err)
+	cols := b.cache.metas(b.entry)
+	if cols == nil {
+		var err error
+		if cols, err = parseMeta(b.entry, b.part.index); err == nil {
+			err = checkKinds(cols, b.entry.info.Shape)
+		}
+		if err != nil {
+			return nil, b.part.damage(b.number, "", err)
+		}
+		b.cache.keepMetas(b.entry, cols)
 	}
 	b.cols, b.decoded = cols, make([]*Column, len(cols))
 	return cols, nil
@@ -200,11 +205,16 @@ func (b *fileBlock) Times() ([]int64, error) {
 
 func (b *fileBlock) rowTimes() ([]int64, error) {
 	if b.times == nil {
+		if c := b.cache.column(b.entry, colTime); c != nil {
+			b.times = c.Times
+			return b.times, nil
+		}
 		vals, err := b.ints(colTime)
 		if err != nil {
 			return nil, err
 		}
 		b.times = vals
+		b.cache.keep(b.entry, colTime, &Column{Kind: KindTimes, N: len(vals), Times: vals})
 	}
 	return b.times, nil
 }
@@ -266,10 +276,18 @@ func (b *fileBlock) column(number int) (*Column, error) {
 	}
 	m := &cols[number]
 	var c *Column
-	if m.enc == encAlias {
+	switch m.enc &^ encSpelled {
+	case encAlias:
 		c, err = b.column(int(m.ref))
-	} else {
+	case encRowTime, encConst:
 		c, err = b.decode(m)
+	default:
+		if c = b.cache.column(b.entry, number); c != nil {
+			break
+		}
+		if c, err = b.decode(m); err == nil {
+			b.cache.keep(b.entry, number, c)
+		}
 	}
 	if err != nil {
 		if d := (*Damage)(nil); errors.As(err, &d) {

@@ -45,6 +45,7 @@ const (
 	memtableAgeDefault   = 10 * time.Minute
 	openFilesDefault     = 512
 	cacheBytesDefault    = 64 << 20
+	columnsBytesDefault  = 128 << 20
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

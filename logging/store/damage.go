@@ -55,7 +55,7 @@ func (s *Store) openFor(p *part, seen *seen) (scan.Part, error) {
 	if err != nil {
 		return nil, err
 	}
-	return scanPart{of, p, s}, nil
+	return scanPart{of.Through(s.columns), p, s}, nil
 }
 
 func (s *Store) openPart(p *part) (*segment.Part, error) {
@@ -75,7 +75,7 @@ func (s *Store) openPart(p *part) (*segment.Part, error) {
 
 // scanPart is a part of a segment without the blocks that do not read.
 type scanPart struct {
-	*segment.Part
+	*segment.CachedPart
 	of *part
 	s  *Store
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/oriel-project/oriel/logging/segment"
 )
 
 // EventKind tells what happened.
@@ -135,6 +137,16 @@ func newMetrics(r prometheus.Registerer, s *Store) (*metrics, error) {
 		gateSeconds: counter("search_wait_seconds_total", "Seconds that searches waited for others."),
 	}
 	all = append(all, m.commitTime)
+	current("column_cache_bytes", "Bytes of decoded columns kept for searches.", func() float64 { return float64(s.columns.Stats().Bytes) })
+	for _, of := range []struct {
+		name, help string
+		f          func(segment.CacheStats) int64
+	}{
+		{"column_cache_hits_total", "Columns that searches found decoded.", func(c segment.CacheStats) int64 { return c.Hits }},
+		{"column_cache_misses_total", "Columns that searches did not find decoded, those that are not kept among them.", func(c segment.CacheStats) int64 { return c.Misses }},
+	} {
+		all = append(all, prometheus.NewCounterFunc(prometheus.CounterOpts{Name: prefix + of.name, Help: of.help}, func() float64 { return float64(of.f(s.columns.Stats())) }))
+	}
 	current("memory_bytes", "Bytes of log records in memory that are in no segment yet.", func() float64 {
 		s.mu.RLock()
 		defer s.mu.RUnlock()

@@ -29,6 +29,7 @@ import (
 	"github.com/oriel-project/oriel/internal/clock"
 	"github.com/oriel-project/oriel/internal/vfs"
 	"github.com/oriel-project/oriel/logging"
+	"github.com/oriel-project/oriel/logging/segment"
 	"github.com/oriel-project/oriel/tenant"
 )
 
@@ -58,6 +59,9 @@ type Options struct {
 	// CacheBytesMax bounds what is kept in memory of the segments' directories; 0:
 	// 64 MiB.
 	CacheBytesMax int64
+	// ColumnsBytesMax bounds what is kept in memory of columns that searches
+	// decoded; 0: 128 MiB; below 0: nothing is kept.
+	ColumnsBytesMax int64
 	// SearchMemoryMax bounds the memory of one search; 0: as scan has it.
 	SearchMemoryMax int64
 	// SearchesMax is how many searches run at a time; 0: twice GOMAXPROCS. Those
@@ -103,6 +107,7 @@ type Store struct {
 	tails   logging.Tails
 	gate    *gate
 	files   *files
+	columns *segment.Cache
 
 	// Held while views are made and records are moved; before mu. It guards the
 	// tables of memory and frozen, and which those are.
@@ -187,6 +192,9 @@ func Open(dir string, o Options) (*Store, error) {
 		versions:   []*version{{parts: map[tenant.ID][]*part{}}},
 		wakeGather: make(chan struct{}, 1), wakeFlush: make(chan struct{}, 1), wakeMerge: make(chan struct{}, 1),
 		seeds: newSeeds(), builder: newBuilder(), nextSeq: 1, gatherTo: math.MaxUint64,
+	}
+	if o.ColumnsBytesMax >= 0 {
+		s.columns = segment.NewCache(cmp.Or(o.ColumnsBytesMax, columnsBytesDefault))
 	}
 	var err error
 	if s.m, err = newMetrics(o.Registerer, s); err != nil {

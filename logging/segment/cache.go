@@ -1,0 +1,180 @@
+package segment
+
+import (
+	"container/list"
+	"sync"
+)
+
+// Cache keeps what queries decoded of blocks in files, for those that come
+// again: dashboards ask the same of the same blocks every few seconds. It keeps
+// what is small and decoded over and over, which is times, codes, numbers and
+// ordinals of ids, and not texts, of which one query over everything would push
+// out all else. Blocks that were used least recently go first. What is in it
+// belongs to a block, and is reached only through a part that the caller has.
+// Safe for concurrent use; a nil Cache keeps nothing.
+type Cache struct {
+	bytesMax int64
+
+	mu     sync.Mutex // guards what follows
+	bytes  int64
+	blocks map[*blockEntry]*list.Element // of *kept
+	order  list.List                     // the most recently used first
+	hits   int64
+	misses int64
+}
+
+// kept is what is decoded of one block.
+type kept struct {
+	entry *blockEntry
+	bytes int64
+	metas []columnMeta
+	cols  []*Column // nil: not decoded
+}
+
+// NewCache makes a cache that holds about so many bytes.
+func NewCache(bytesMax int64) *Cache {
+	return &Cache{bytesMax: bytesMax, blocks: map[*blockEntry]*list.Element{}}
+}
+
+// CacheStats are how a cache does.
+type CacheStats struct{ Bytes, Hits, Misses int64 }
+
+// Stats tells how many bytes are kept, and how many columns were found and were
+// not since the beginning.
+func (c *Cache) Stats() CacheStats {
+	if c == nil {
+		return CacheStats{}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return CacheStats{c.bytes, c.hits, c.misses}
+}
+
+// of gives what is kept of a block; c.mu is held.
+func (c *Cache) of(e *blockEntry) *kept {
+	el := c.blocks[e]
+	if el == nil {
+		return nil
+	}
+	c.order.MoveToFront(el)
+	return el.Value.(*kept)
+}
+
+// add makes room for more of a block and gives its place; c.mu is held.
+func (c *Cache) add(e *blockEntry, bytes int64) *kept {
+	k := c.of(e)
+	if k == nil {
+		k = &kept{entry: e}
+		c.blocks[e] = c.order.PushFront(k)
+	}
+	k.bytes += bytes
+	c.bytes += bytes
+	for c.bytes > c.bytesMax && c.order.Len() > 1 {
+		last := c.order.Back()
+		old := last.Value.(*kept)
+		c.bytes -= old.bytes
+		delete(c.blocks, old.entry)
+		c.order.Remove(last)
+	}
+	return k
+}
+
+// metas gives what the index says of a block's columns; nil where it is not kept.
+func (c *Cache) metas(e *blockEntry) []columnMeta {
+	if c == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if k := c.of(e); k != nil {
+		return k.metas
+	}
+	return nil
+}
+
+const metaBytes = 96 // of a columnMeta, about
+
+func (c *Cache) keepMetas(e *blockEntry, metas []columnMeta) {
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.add(e, int64(len(metas)*metaBytes)).metas = metas
+}
+
+// column gives a column; nil where it is not kept.
+func (c *Cache) column(e *blockEntry, number int) *Column {
+	if c == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if k := c.of(e); k != nil && k.cols != nil && k.cols[number] != nil {
+		c.hits++
+		return k.cols[number]
+	}
+	c.misses++
+	return nil
+}
+
+// keep keeps a column, where it is of a kind that is kept.
+func (c *Cache) keep(e *blockEntry, number int, col *Column) {
+	if c == nil {
+		return
+	}
+	bytes := col.keptBytes()
+	if bytes == 0 || bytes > c.bytesMax/16 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := c.add(e, bytes)
+	if k.cols == nil {
+		k.cols = make([]*Column, e.number)
+	}
+	if k.cols[number] == nil {
+		k.cols[number] = col
+	}
+}
+
+// keptRows is the size of blocks of which texts are kept, too: documents that
+// have no shape stand in many small blocks.
+const keptRows = 64
+
+// keptBytes is what a column takes; 0 where it is not to be kept.
+func (c *Column) keptBytes() int64 {
+	n := int64(200) + int64(cap(c.Codes))*2 + int64(cap(c.Ordinals))*4 + int64(cap(c.Times)+cap(c.Mant))*8 + int64(cap(c.Frac))
+	for _, v := range c.Values {
+		n += int64(len(v)) + 16
+	}
+	switch c.Kind {
+	case KindText, KindPlain:
+		if c.N > keptRows {
+			return 0
+		}
+		n += int64(cap(c.Off))*4 + int64(cap(c.Data))
+		if c.Text != nil {
+			n += 4 * int64(c.Text.Size())
+		}
+	}
+	return n
+}
+
+// Through gives the part as queries see it: what they decode is kept for others.
+func (p *Part) Through(c *Cache) *CachedPart { return &CachedPart{p, c} }
+
+// CachedPart is a part with a cache of columns. Safe for concurrent use.
+type CachedPart struct {
+	*Part
+	cache *Cache
+}
+
+// Block gives a block with decode state of its own but for what the cache has.
+func (p *CachedPart) Block(i int) Block {
+	b := p.Part.Block(i)
+	if f, ok := b.(*fileBlock); ok {
+		f.cache = p.cache
+	}
+	return b
+}

@@ -1,0 +1,40 @@
+package segment
+
+import "testing"
+
+// A cache keeps what was used last, within its bytes, and nothing large.
+func TestCache(t *testing.T) {
+	c := NewCache(100_000)
+	blocks := make([]*blockEntry, 40)
+	column := func(rows int) *Column { return &Column{Kind: KindInts, N: rows, Mant: make([]int64, rows)} }
+	for i := range blocks {
+		blocks[i] = &blockEntry{number: 3}
+		c.keep(blocks[i], 1, column(500)) // some 4,200 bytes
+		if c.column(blocks[0], 1) == nil {
+			t.Fatalf("what is asked for again and again is gone after %d blocks", i)
+		}
+	}
+	if got := c.Stats(); got.Bytes > 100_000 || got.Bytes < 50_000 {
+		t.Errorf("%d bytes are kept, want up to 100000", got.Bytes)
+	}
+	if c.column(blocks[1], 1) != nil {
+		t.Error("what was used least recently is there still")
+	}
+	if last := blocks[len(blocks)-1]; c.column(last, 1) == nil || c.column(last, 2) != nil {
+		t.Error("the last column is not there, or one that never was is")
+	}
+	c.keep(blocks[5], 2, column(5000))
+	if c.column(blocks[5], 2) != nil {
+		t.Error("a column as large as a good part of the cache is kept")
+	}
+	c.keep(blocks[5], 2, &Column{Kind: KindPlain, N: 1000, Data: make([]byte, 10)})
+	if c.column(blocks[5], 2) != nil {
+		t.Error("texts are kept")
+	}
+
+	var none *Cache
+	none.keep(blocks[0], 1, column(1))
+	if none.column(blocks[0], 1) != nil || none.Stats().Bytes != 0 {
+		t.Error("no cache keeps something")
+	}
+}
