@@ -78,7 +78,14 @@ func (e *eval) mayHold(row int, literal string) (bool, error) {
 	if e.json, err = e.block.Source(e.json[:0], row); err != nil {
 		return false, err
 	}
-	if bytes.IndexByte(e.json, '\\') >= 0 || mayHold(e.json, literal) {
+	// Letters and digits are hidden by \u escapes alone; others have short ones, too.
+	hidden := []byte(`\u`)
+	if strings.ContainsFunc(literal, func(r rune) bool {
+		return r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+	}) {
+		hidden = hidden[:1]
+	}
+	if bytes.Contains(e.json, hidden) || mayHold(e.json, literal) {
 		return true, nil
 	}
 	for _, s := range [...]segment.Stamp{segment.StampMessage, segment.StampPod, segment.StampNode, segment.StampLevel, segment.StampStream, segment.StampOriginal} {

@@ -44,6 +44,7 @@ type candidate struct {
 	info  *segment.Info
 	gaps  []gap
 	kept  segment.Block // opened before
+	edge  int64         // where it stands in the order of the query, by time
 }
 
 func (c *candidate) open(s *search) segment.Block {
@@ -142,7 +143,7 @@ func (s *search) all() error {
 			return cmp.Compare(edge(x.TimeMin, x.TimeMax), edge(y.TimeMin, y.TimeMax))
 		})
 	}
-	var waiting []candidate // blocks not looked at, in order
+	var waiting []*candidate // blocks not looked at, in order
 	for i := 0; i < len(order) || len(waiting) > 0; {
 		if err := s.ctx.Err(); err != nil {
 			return err
@@ -150,7 +151,7 @@ func (s *search) all() error {
 		// The next source may hold blocks that come before those waiting.
 		if i < len(order) {
 			src := &s.sources[order[i]]
-			if !byTime || len(waiting) == 0 || edge(src.TimeMin, src.TimeMax) <= edge(waiting[0].info.TimeMin, waiting[0].info.TimeMax) {
+			if !byTime || len(waiting) == 0 || edge(src.TimeMin, src.TimeMax) <= waiting[0].edge {
 				if s.settled(byTime, src.TimeMin, src.TimeMax) {
 					i++
 					continue
@@ -159,11 +160,13 @@ func (s *search) all() error {
 				if err != nil {
 					return err
 				}
-				waiting = append(waiting, more...)
+				for i := range more {
+					c := &more[i]
+					c.edge = edge(c.info.TimeMin, c.info.TimeMax)
+					waiting = append(waiting, c)
+				}
 				if byTime {
-					slices.SortStableFunc(waiting, func(a, b candidate) int {
-						return cmp.Compare(edge(a.info.TimeMin, a.info.TimeMax), edge(b.info.TimeMin, b.info.TimeMax))
-					})
+					slices.SortStableFunc(waiting, func(a, b *candidate) int { return cmp.Compare(a.edge, b.edge) })
 				}
 				i++
 				continue
@@ -174,7 +177,7 @@ func (s *search) all() error {
 		if s.settled(byTime, c.info.TimeMin, c.info.TimeMax) {
 			continue
 		}
-		if err := s.look(&c); err != nil {
+		if err := s.look(c); err != nil {
 			return err
 		}
 	}
@@ -201,8 +204,19 @@ func (s *search) candidates(i int) ([]candidate, error) {
 		return nil, err
 	}
 	src := &s.sources[i]
+	among, some, err := s.withID(p, i)
+	if err != nil {
+		return nil, err
+	}
+	n := p.Len()
+	if some {
+		n = len(among)
+	}
 	var out []candidate
-	for b := range p.Len() {
+	for b := range n {
+		if some {
+			b = int(among[b])
+		}
 		in := p.BlockInfo(b)
 		if in.Rows == 0 || in.TimeMin > s.to || in.TimeMax < s.from || !hasIndex(s.q.Indices, in.Index) {
 			continue

@@ -164,6 +164,35 @@ func (c *Column) keptBytes() int64 {
 // Through gives the part as queries see it: what they decode is kept for others.
 func (p *Part) Through(c *Cache) *CachedPart { return &CachedPart{p, c} }
 
+// memosMax bounds what is remembered of one part.
+const memosMax = 64
+
+// memos are what queries worked out of a part, by what they call it.
+type memos struct {
+	mu    sync.Mutex // guards known
+	known map[string][]uint32
+}
+
+// Memo gives what work gave for the key at this call or an earlier one. The
+// caller must not change it. A part remembers some dozens of them.
+func (p *CachedPart) Memo(key string, work func() []uint32) []uint32 {
+	m := &p.Part.memos
+	m.mu.Lock()
+	of, ok := m.known[key]
+	m.mu.Unlock()
+	if ok {
+		return of
+	}
+	of = work()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.known == nil || len(m.known) >= memosMax {
+		m.known = map[string][]uint32{}
+	}
+	m.known[key] = of
+	return of
+}
+
 // CachedPart is a part with a cache of columns. Safe for concurrent use.
 type CachedPart struct {
 	*Part
