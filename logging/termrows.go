@@ -15,6 +15,8 @@ type termColumns struct {
 	codes  Codes
 	byCode []uint32 // ids; unasked until a row has the code
 	counts []uint32 // by code, zero between calls
+	// By metric and code, of one call.
+	tallies []tally
 
 	strs  Strings
 	nums  Numbers
@@ -183,6 +185,9 @@ func (t *terms) addRows(r *run, sel []uint32) (bool, error) {
 	case modeCodes:
 		if len(p.sub.plans) == 0 {
 			return true, t.countCodes(r, sel)
+		}
+		if ok, err := t.addTallies(r, sel); ok || err != nil {
+			return true, err
 		}
 		return true, t.addCodes(r, sel)
 	case modeStrings, modeNumbers:
