@@ -131,7 +131,7 @@ func (f *File) piece(p piece) ([]byte, error) {
 
 // Part is a part of a file. Safe for concurrent use.
 type Part struct {
-	memos memos
+	memos  memos
 	file   *File
 	info   *PartInfo
 	number int

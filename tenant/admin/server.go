@@ -35,7 +35,7 @@ type Options struct {
 	// MergeLogs brings the log store's segments into as few as there can be. nil:
 	// there is no such store here.
 	MergeLogs func(context.Context) error
-	Logger  *slog.Logger // of changes, and of what could not be answered; nil: nowhere
+	Logger    *slog.Logger // of changes, and of what could not be answered; nil: nowhere
 }
 
 // New gives the operator's API.
