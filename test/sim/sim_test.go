@@ -168,6 +168,7 @@ func (w *world) do(s step, rnd *rand.Rand) error {
 		return nil
 	case "time":
 		w.now = w.now.Add(time.Duration(rnd.Int64N(int64(12 * time.Hour))))
+		w.clock.Store(w.now.UnixNano())
 		return nil
 	case "flush":
 		return w.unlessFull(w.store.Flush(ctx))

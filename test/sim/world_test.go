@@ -25,6 +25,7 @@ var retention = map[tenant.ID]time.Duration{"shop": 60 * time.Hour, "billing": 3
 // world is a store on a disk that can fail and lose power, beside what must be in it.
 type world struct {
 	now   time.Time
+	clock atomic.Int64 // now, for the store's own goroutines
 	disk  *vfs.Mem
 	store *store.Store
 	full  atomic.Bool // the disk takes nothing more
@@ -91,10 +92,10 @@ func (w *world) open() error {
 		}
 		return nil
 	}}
-	now := &w.now
+	w.clock.Store(w.now.UnixNano())
 	var err error
 	w.store, err = store.Open("logs", store.Options{
-		FS: fs, Clock: func() time.Time { return *now },
+		FS: fs, Clock: func() time.Time { return time.Unix(0, w.clock.Load()).UTC() },
 		Retention: func(id tenant.ID) time.Duration { return retention[id] },
 	})
 	return err
