@@ -119,11 +119,12 @@ func (w *fileWriter) flush() {
 // partWriter makes one part.
 type partWriter struct {
 	*fileWriter
-	info  PartInfo
-	index *indexWriter
-	ids   *idWriter
-	given iddict.TableBuilder
-	strm  *streamSource
+	info    PartInfo
+	index   *indexWriter
+	indices map[indexKey]int // places in info.Indices: a part may have very many
+	ids     *idWriter
+	given   iddict.TableBuilder
+	strm    *streamSource
 }
 
 // streamSource is what one stream of a part is made of.
@@ -136,7 +137,7 @@ type streamSource struct {
 }
 
 func (w *fileWriter) part(src *PartSource) (PartInfo, error) {
-	p := &partWriter{fileWriter: w, index: newIndexWriter()}
+	p := &partWriter{fileWriter: w, index: newIndexWriter(), indices: map[indexKey]int{}}
 	p.info = PartInfo{Tenant: src.Tenant, Day: src.Day, Offset: w.at, SeqMin: 1<<64 - 1, TimeMin: 1<<63 - 1, TimeMax: -1 << 63}
 	w.encode.z, w.encode.strings = w.z, p.index.string
 	streams, err := group(src)

@@ -165,16 +165,19 @@ func (p *partWriter) add(in *Info, columns int, counts, meta, data []byte) {
 	t.TimeMin, t.TimeMax = min(t.TimeMin, in.TimeMin), max(t.TimeMax, in.TimeMax)
 	t.SeqMin, t.SeqMax = min(t.SeqMin, in.SeqMin), max(t.SeqMax, in.SeqMax)
 	l := &p.strm.labels
-	at := slices.IndexFunc(t.Indices, func(s IndexStat) bool {
-		return s.Name == l.Index && s.Cluster == l.Cluster && s.Namespace == l.Namespace
-	})
-	if at < 0 {
+	of := indexKey{l.Index, l.Cluster, l.Namespace}
+	at, ok := p.indices[of]
+	if !ok {
 		at = len(t.Indices)
+		p.indices[of] = at
 		t.Indices = append(t.Indices, IndexStat{Name: l.Index, Cluster: l.Cluster, Namespace: l.Namespace})
 	}
 	t.Indices[at].Docs += int64(in.Rows)
 	t.Indices[at].SourceBytes += in.SourceBytes
 }
+
+// indexKey is what the counts of a part are by.
+type indexKey struct{ name, cluster, namespace string }
 
 // wholes implements sink.
 func (p *partWriter) wholes(in *input) bool {

@@ -114,6 +114,8 @@ type builder struct {
 type sectionBuilder struct {
 	section
 	encoder
+	lastIndex int            // place in indices of that of the record before
+	places    map[string]int // of many indices; nil: they are few
 }
 
 func newBuilder() *builder { return &builder{sections: map[tenant.ID]*sectionBuilder{}} }
@@ -155,6 +157,7 @@ func (b *builder) section(id tenant.ID, seq uint64, at int64) *sectionBuilder {
 		}
 		s.section = section{tenant: id, first: seq, tMin: at, tMax: at, indices: s.indices[:0]}
 		s.encoder = encoder{seq: b.first, buf: s.buf[:0], scratch: s.scratch}
+		s.lastIndex, s.places = 0, nil
 		b.sections[id] = s
 	}
 	b.latest = s
@@ -180,17 +183,39 @@ func (b *builder) add(r *logging.Record, given bool) {
 	b.bytes += len(r.Source)
 }
 
-// stat gives the count of an index: mostly that of the record before.
+// fewIndices is how many indices of a section are looked through one by one.
+const fewIndices = 16
+
+// stat gives the count of an index: mostly that of the record before. A sender
+// may name another one with every record.
 func (s *sectionBuilder) stat(index string) *sectionStat {
-	for i := range slices.Backward(s.indices) {
-		if s.indices[i].name == index {
-			last := len(s.indices) - 1
-			s.indices[i], s.indices[last] = s.indices[last], s.indices[i]
-			return &s.indices[last]
+	n := len(s.indices)
+	if n > 0 && s.indices[s.lastIndex].name == index {
+		return &s.indices[s.lastIndex]
+	}
+	at := -1
+	if n <= fewIndices {
+		at = slices.IndexFunc(s.indices, func(x sectionStat) bool { return x.name == index })
+	} else {
+		if s.places == nil {
+			s.places = make(map[string]int, 2*n)
+			for i := range s.indices {
+				s.places[s.indices[i].name] = i
+			}
+		}
+		if i, ok := s.places[index]; ok {
+			at = i
 		}
 	}
-	s.indices = append(s.indices, sectionStat{name: index})
-	return &s.indices[len(s.indices)-1]
+	if at < 0 {
+		at = n
+		s.indices = append(s.indices, sectionStat{name: index})
+		if s.places != nil {
+			s.places[index] = at
+		}
+	}
+	s.lastIndex = at
+	return &s.indices[at]
 }
 
 // frame writes the frame down as it will stand in the file, and gives its
