@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -54,7 +55,9 @@ type history struct {
 
 func runHistory(t *testing.T, seed uint64) {
 	h := &history{t: t, rnd: rand.New(rand.NewPCG(seed, 7)), now: noon, fs: vfs.NewMem(), lives: map[tenant.ID][]tenant.Life{}, sent: map[string]logging.Batch{}}
-	clock := func() time.Time { return h.now }
+	var at atomic.Int64 // now, for the store's own goroutines
+	at.Store(h.now.UnixNano())
+	clock := func() time.Time { return time.Unix(0, at.Load()).UTC() }
 	retention := func(id tenant.ID) time.Duration {
 		return map[tenant.ID]time.Duration{"shop": 26 * time.Hour, "billing": 50 * time.Hour}[id]
 	}
@@ -70,6 +73,7 @@ func runHistory(t *testing.T, seed uint64) {
 			h.purge()
 		case n < 55:
 			h.now = h.now.Add(time.Duration(h.rnd.IntN(5*3600)) * time.Second)
+			at.Store(h.now.UnixNano())
 		case n < 60:
 			closeStore(t, h.store)
 			h.views = nil
