@@ -41,8 +41,8 @@ type Record struct {
 type Batch struct {
 	Records []Record
 	// Key makes the batch idempotent: a batch with a key that was stored within
-	// the last 24 h (restarts included) is answered Duplicate for every item and
-	// not stored again. "" means at least once. See BatchKey.
+	// the last 24 h (restarts included) is answered Duplicate for every item that
+	// is not refused, and not stored again. "" means at least once. See BatchKey.
 	Key string
 }
 

@@ -77,6 +77,10 @@ func (s *Store) Append(ctx context.Context, w tenant.Write, b logging.Batch) ([]
 	out := make([]logging.ItemResult, len(b.Records))
 	if old, ok := s.keys[b.Key]; ok && b.Key != "" && now.Sub(old.at) < keysKept {
 		for i := range out {
+			if r := &b.Records[i]; !logging.MayWrite(w, r) {
+				out[i] = refused(r) // it was not stored then, either
+				continue
+			}
 			out[i] = logging.ItemResult{Status: logging.Duplicate, ID: b.Records[i].ID}
 			if len(old.results) == len(out) {
 				out[i].Seq, out[i].ID = old.results[i].Seq, old.results[i].ID
@@ -87,7 +91,7 @@ func (s *Store) Append(ctx context.Context, w tenant.Write, b logging.Batch) ([]
 	var added []logging.Record
 	for i, r := range b.Records {
 		if !logging.MayWrite(w, &r) {
-			out[i] = logging.ItemResult{Status: logging.Refused, ID: r.ID, Reason: "the credential may not write this tenant's logs"}
+			out[i] = refused(&r)
 			continue
 		}
 		if r.ID != "" {
@@ -114,6 +118,10 @@ func (s *Store) Append(ctx context.Context, w tenant.Write, b logging.Batch) ([]
 	}
 	s.tails.Push(added)
 	return out, nil
+}
+
+func refused(r *logging.Record) logging.ItemResult {
+	return logging.ItemResult{Status: logging.Refused, ID: r.ID, Reason: "the credential may not write this tenant's logs"}
 }
 
 // find gives the visible record of that tenant, index and id.

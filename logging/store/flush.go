@@ -75,20 +75,27 @@ func (s *Store) flush() error {
 			return nil
 		}
 	}
+	upTo, err := s.cut()
+	if err != nil || upTo == 0 {
+		s.bound(math.MaxUint64)
+		return s.flushed(err)
+	}
+	s.freeze(upTo)
+	return s.flushed(s.writeFrozen())
+}
+
+// cut has the writer begin a new log file and gives the last one before it; 0
+// where there is nothing in them. What comes from now on stays loose.
+func (s *Store) cut() (upTo uint64, err error) {
 	s.mu.RLock()
 	active := s.active().number
 	s.mu.RUnlock()
 	s.bound(active)
 	req := &request{rotate: true, answer: make(chan error, 1)}
 	s.queue <- req // the writer ends after all flushes
-	err := <-req.answer
-	if err != nil || req.upTo == 0 {
-		s.bound(math.MaxUint64)
-		return s.flushed(err)
-	}
+	err = <-req.answer
 	s.frozenNext = req.next
-	s.freeze(req.upTo)
-	return s.flushed(s.writeFrozen())
+	return req.upTo, err
 }
 
 // flushed notes how a flush went.

@@ -53,19 +53,19 @@ func (s *Store) recover() error {
 		}
 		s.logs = append(s.logs, f)
 		s.nextSeq = max(s.nextSeq, f.firstSeq, f.lastSeq+1)
-		if s.memory.bytes > s.opts.MemtableBytesMax && i < len(numbers)-1 {
-			// A log of many files is written to segments as it is read.
-			if err := s.recoverFlush(n); err != nil {
-				return err
-			}
+		if s.memory.bytes > s.opts.MemtableBytesMax && i < len(numbers)-1 && s.frozen == nil {
+			// A log of many files is written to segments as it is read. Where the
+			// disk is full it stays in memory, as it was before the restart: what is
+			// there can be read, and the flushes to come try again.
+			_ = s.recoverFlush(n) // counted and told
 		}
 	}
 	s.held.Store(s.memory.bytes)
 	if s.opts.Durability != Sync && s.nextSeq > 1 {
 		s.nextSeq += seqGap
 	}
-	if len(s.logs) > 0 && s.active().size < s.opts.LogBytesMax {
-		return nil
+	if len(s.logs) > 0 {
+		return nil // the next commit begins a new one where it is full
 	}
 	number := m.state.walFloor
 	if len(numbers) > 0 {
@@ -153,7 +153,7 @@ func (s *Store) recoverFlush(upTo uint64) error {
 	s.freeze(upTo)
 	// A file to come after those that are written: the floor must not pass the
 	// last one.
-	return s.writeFrozen()
+	return s.flushed(s.writeFrozen())
 }
 
 // newInterner gives one copy of strings that come again and again.

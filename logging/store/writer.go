@@ -154,6 +154,13 @@ func (s *Store) commit(group []*request) {
 			}
 		})
 	}
+	if err != nil && s.broken == nil && len(group) > 1 {
+		// One of them cannot be taken: the others, of other tenants, are.
+		for i := range group {
+			s.commit(group[i : i+1])
+		}
+		return
+	}
 	if err == nil {
 		s.m.records.Add(float64(p.b.records))
 		s.m.bytes.Add(float64(p.b.bytes))
@@ -304,6 +311,9 @@ func (s *Store) knownKey(p *pending, h hash) (keyInfo, bool) {
 func (s *Store) duplicates(req *request, old keyInfo) {
 	consecutive := int(old.items) == len(req.results)
 	for i := range req.results {
+		if req.results[i].Status == logging.Refused {
+			continue // it was not stored then, either
+		}
 		res := logging.ItemResult{Status: logging.Duplicate, ID: req.batch.Records[i].ID}
 		if consecutive {
 			res.Seq = old.first + uint64(i)
@@ -322,8 +332,8 @@ func (s *Store) duplicates(req *request, old keyInfo) {
 // the one derived for an earlier record.
 func (s *Store) known(p *pending, r *logging.Record, given bool) (seq uint64, ok bool, err error) {
 	h := s.seeds.hash(r.Tenant, r.Index, r.ID)
-	if g, ok := p.ids[h]; ok {
-		return g.seq, true, nil
+	if at, ok := p.ids[h]; ok && !s.hidden(p, r.Tenant, at) {
+		return at.seq, true, nil
 	}
 	for _, g := range slices.Backward(p.gens) {
 		if at, ok := g.ids[h]; ok && !s.hidden(p, r.Tenant, at) {
@@ -359,6 +369,9 @@ func (s *Store) rotate(req *request) error {
 		// Nothing to rotate: the files before, if there are any, are to be written.
 		if len(s.logs) > 1 {
 			req.upTo = f.number - 1
+			// What is committed to this file from now on is not to be written with
+			// them: it would be read again from the log, and be there twice.
+			s.bound(req.upTo)
 		}
 	} else {
 		if err := s.ready(true); err != nil {
