@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/oriel-project/oriel/internal/vfs"
 	"github.com/oriel-project/oriel/logging/segment"
@@ -211,20 +212,31 @@ var _ vfs.File = (*reading)(nil)
 func (r *reading) ReadAt(p []byte, off int64) (int, error) {
 	h, err := r.files.acquire(r.of)
 	if err != nil {
-		return 0, err
+		return 0, lost(err)
 	}
 	defer r.files.release(h)
-	return h.f.ReadAt(p, off)
+	n, err := h.f.ReadAt(p, off)
+	return n, lost(err)
+}
+
+// lost makes corruption of the errors that do not pass: a file that is gone, and
+// bytes that the disk cannot read. What is left of the segment goes on without.
+func lost(err error) error {
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.EIO) {
+		return fmt.Errorf("%w: %w", segment.ErrCorrupt, err)
+	}
+	return err
 }
 
 // Size implements vfs.File.
 func (r *reading) Size() (int64, error) {
 	h, err := r.files.acquire(r.of)
 	if err != nil {
-		return 0, err
+		return 0, lost(err)
 	}
 	defer r.files.release(h)
-	return h.f.Size()
+	n, err := h.f.Size()
+	return n, lost(err)
 }
 
 var errReadOnly = fmt.Errorf("segments are not changed: %w", os.ErrPermission)

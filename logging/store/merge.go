@@ -138,6 +138,7 @@ func (s *Store) mergeOnce(ctx context.Context, all bool) (did bool, err error) {
 		case isCorrupt(err):
 			return true, s.spare(j, err)
 		}
+		j.setAside(s.opts.Clock().Add(mergeAgainAfter))
 		return false, s.mergeFailed("error", err)
 	}
 	s.m.merges.Inc()

@@ -18,6 +18,8 @@ const (
 	mergeJobRows = 8 << 20 // of all tenants in one merge, about
 	smallBytes   = 1 << 20 // a tenant's parts below it share a file
 	dayNanos     = int64(24 * time.Hour)
+
+	mergeAgainAfter = 15 * time.Minute // parts whose merge failed
 )
 
 // job is a merge of parts of one day.
@@ -40,6 +42,16 @@ func (j *job) add(id tenant.ID, parts []*part) {
 	}
 }
 
+// setAside keeps the parts from being merged until a time, so that what ails
+// them does not keep all others from it.
+func (j *job) setAside(until time.Time) {
+	for _, parts := range j.parts {
+		for _, p := range parts {
+			p.later.Store(until.UnixNano())
+		}
+	}
+}
+
 // pick chooses the next merge; nil where nothing is due. all asks for everything
 // that can become fewer.
 func (s *Store) pick(v *version, all bool) *job {
@@ -53,7 +65,7 @@ func (s *Store) pick(v *version, all bool) *job {
 	for _, id := range slices.Sorted(maps.Keys(v.parts)) {
 		days := map[int32][]*part{}
 		for _, p := range v.parts[id] {
-			if !p.damaged.Load() {
+			if !p.damaged.Load() && (all || p.later.Load() <= now.UnixNano()) {
 				days[p.day] = append(days[p.day], p)
 			}
 		}
@@ -90,7 +102,7 @@ func (s *Store) pick(v *version, all bool) *job {
 		}
 	}
 	if best == nil {
-		best = s.sparse(v)
+		best = s.sparse(v, now)
 	}
 	return best
 }
@@ -181,7 +193,7 @@ func spanShare(p *part, g *purge) float64 {
 
 // sparse gives the live parts of one day in a file of which more than half is
 // dead.
-func (s *Store) sparse(v *version) *job {
+func (s *Store) sparse(v *version, now time.Time) *job {
 	live := map[*segmentFile][]*part{}
 	for _, parts := range v.parts {
 		for _, p := range parts {
@@ -199,7 +211,7 @@ func (s *Store) sparse(v *version) *job {
 		if 2*bytes >= all || all < smallBytes {
 			continue
 		}
-		parts = slices.DeleteFunc(parts, func(p *part) bool { return p.damaged.Load() })
+		parts = slices.DeleteFunc(parts, func(p *part) bool { return p.damaged.Load() || p.later.Load() > now.UnixNano() })
 		j := &job{}
 		for _, p := range parts {
 			if p.day == parts[0].day {

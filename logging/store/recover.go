@@ -43,14 +43,20 @@ func (s *Store) recover() error {
 		return err
 	}
 	intern := newInterner()
+	expected := m.state.walFloor
 	for i, n := range numbers {
+		if n > expected {
+			s.corrupt(Event{File: filepath.Join(s.dir, fileName(expected)), Err: fmt.Errorf("%d log files from this one on are gone", n-expected)})
+		}
+		expected = n
 		f, err := s.recoverFile(n, i == len(numbers)-1, intern)
 		if err != nil {
 			return err
 		}
 		if f == nil {
-			continue
+			continue // its number is free again
 		}
+		expected = n + 1
 		s.logs = append(s.logs, f)
 		s.nextSeq = max(s.nextSeq, f.firstSeq, f.lastSeq+1)
 		if s.memory.bytes > s.opts.MemtableBytesMax && i < len(numbers)-1 && s.frozen == nil {
@@ -67,11 +73,7 @@ func (s *Store) recover() error {
 	if len(s.logs) > 0 {
 		return nil // the next commit begins a new one where it is full
 	}
-	number := m.state.walFloor
-	if len(numbers) > 0 {
-		number = max(number, numbers[len(numbers)-1]+1)
-	}
-	f, err := createFile(s.fs, s.dir, number, s.nextSeq, s.opts.Clock())
+	f, err := createFile(s.fs, s.dir, expected, s.nextSeq, s.opts.Clock())
 	if err != nil {
 		return err
 	}

@@ -14,8 +14,9 @@ import (
 type part struct {
 	partInfo
 	file    *segmentFile
-	index   int         // its place in the file
-	damaged atomic.Bool // something of it did not check: it is not merged
+	index   int          // its place in the file
+	damaged atomic.Bool  // something of it did not check: it is not merged
+	later   atomic.Int64 // nanoseconds since the epoch until which it is not merged: a merge of it failed
 
 	badMu sync.Mutex   // guards bad
 	bad   map[int]bool // blocks and other places that did not check
