@@ -55,6 +55,7 @@ func (e *Encoder) capsule(data []byte) {
 	case same:
 		e.meta = append(e.meta, kindConst)
 		e.meta = appendBytes(e.meta, one)
+		e.other.add(one)
 	case len(vals) < poolRows:
 		e.strings(data)
 	case e.decimals(data, one) || e.hexes(data, one) || e.dict(data):
@@ -119,6 +120,8 @@ func (e *Encoder) decimals(data, one []byte) bool {
 	e.meta = append(e.meta, kind)
 	if kind&flagAffix != 0 {
 		e.meta = appendBytes(appendBytes(e.meta, prefix), suffix)
+		e.other.add(prefix)
+		e.other.add(suffix)
 	}
 	if zeros {
 		e.meta = append(e.meta, byte(width))
@@ -170,6 +173,7 @@ func (e *Encoder) hexes(data, one []byte) bool {
 	e.meta = binary.AppendUvarint(e.meta, uint64(len(one)-common))
 	high := true
 	for _, s := range e.vals {
+		e.other.add(data[s.from:s.to])
 		for _, c := range data[s.from+uint32(common) : s.to] {
 			if high {
 				e.bits = append(e.bits, hexValue[c]<<4)
@@ -310,6 +314,7 @@ func (e *Encoder) list(vals []span, data []byte) {
 			mask |= letters[c]
 		}
 		e.text = append(append(e.text, v...), '\n')
+		e.other.add(v)
 	}
 	e.meta = append(e.meta, mask)
 	e.meta = binary.AppendUvarint(e.meta, uint64(len(e.text)-before))

@@ -335,6 +335,8 @@ func (e *Encoder) field(data []byte) {
 	}
 	before := len(e.bits)
 	e.bits = e.sub.Encode(e.bits, c.fieldOff, c.fieldBuf)
+	e.other.union(&e.sub.static)
+	e.other.union(&e.sub.other)
 	e.meta = append(e.meta, kindField)
 	e.meta = binary.AppendUvarint(e.meta, uint64(len(e.bits)-before))
 }

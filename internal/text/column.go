@@ -12,19 +12,22 @@ type Column struct {
 	n     int
 	depth int    // of fields in fields
 	size  uint64 // bytes of all rows
-	meta  []byte
+	grams grams
+	count int // of templates, as the header says
 	tmpls []tmpl
 	caps  []capsule
 	raws  int
 	bits  []byte
 	times func() ([]int64, error) // of the rows
 
-	idsRegion, textRegion, rawRegion region
+	metaRegion, idsRegion, textRegion, rawRegion region
+
+	spoiled *atomic.Bool // something of the column, or of the one it is a field of, is broken
 
 	mu     sync.Mutex // guards what is unpacked below
 	broken error
 	opened struct {
-		ids, text, raw atomic.Bool
+		meta, ids, text, raw atomic.Bool
 	}
 	ids    []uint16 // template of each row, len(tmpls) for raw ones
 	ranks  []uint16 // how many rows before have the same template
@@ -81,29 +84,30 @@ type body struct {
 var emptyBody = &body{}
 
 // Decode opens a column of n rows. The column keeps b, which must not change.
-// The error wraps ErrCorrupt. The structure is checked here, and what is
-// unpacked later is checked then: see Err.
-func Decode(b []byte, n int) (*Column, error) { return decode(b, n, 0) }
+// The error wraps ErrCorrupt. The header is checked here, and what is unpacked
+// later is checked then: see Err.
+func Decode(b []byte, n int) (*Column, error) { return decode(b, n, 0, new(atomic.Bool)) }
 
 // DecodeAt is Decode for what EncodeAt made: times gives the times of the rows
 // when they are first needed.
 func DecodeAt(b []byte, n int, times func() ([]int64, error)) (*Column, error) {
-	c, err := decode(b, n, 0)
+	c, err := decode(b, n, 0, new(atomic.Bool))
 	if err == nil {
 		c.times = times
 	}
 	return c, err
 }
 
-func decode(b []byte, n, depth int) (*Column, error) {
+func decode(b []byte, n, depth int, spoiled *atomic.Bool) (*Column, error) {
 	r := &reader{b: b}
-	if v := r.byte(); r.err == nil && v != Version {
-		return nil, fmt.Errorf("%w: version %d, this program reads %d", ErrCorrupt, v, Version)
+	version := r.byte()
+	if v := version; r.err == nil && (v == 0 || v > Version) {
+		return nil, fmt.Errorf("%w: version %d, this program reads up to %d", ErrCorrupt, v, Version)
 	}
 	if v := r.uvarint(); r.err == nil && (v != uint64(n) || n > RowsMax) {
 		r.fail(fmt.Sprintf("it has %d rows instead of %d", v, n))
 	}
-	c := &Column{n: n, depth: depth}
+	c := &Column{n: n, depth: depth, spoiled: spoiled}
 	if n == 0 || r.err != nil {
 		return c, r.err
 	}
@@ -114,27 +118,44 @@ func decode(b []byte, n, depth int) (*Column, error) {
 		r.fail("more templates or raw rows than rows, or too many bytes")
 		return nil, r.err
 	}
-	c.raws = int(raws)
-	meta := r.region()
+	c.count, c.raws = int(count), int(raws)
+	if version >= 2 {
+		c.grams = r.grams()
+	}
+	c.metaRegion = r.region()
 	c.idsRegion, c.textRegion, c.rawRegion = r.region(), r.region(), r.region()
 	if r.err != nil {
 		return nil, r.err
 	}
 	c.bits = r.b
-	var err error
-	if c.meta, err = meta.open(); err != nil {
-		return nil, err
-	}
-	if err := c.describe(int(count)); err != nil {
-		return nil, err
-	}
 	return c, nil
 }
 
+// openMeta reads the templates, and what their capsules are.
+func (c *Column) openMeta() {
+	if c.n == 0 || c.opened.meta.Load() {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.opened.meta.Load() {
+		return
+	}
+	meta, err := c.metaRegion.open()
+	if err == nil {
+		err = c.describe(meta)
+	}
+	if err != nil {
+		c.spoil(err)
+		c.tmpls, c.caps, c.raws = nil, nil, 0
+	}
+	c.opened.meta.Store(true)
+}
+
 // describe reads the templates and what their capsules are.
-func (c *Column) describe(count int) error {
-	r := &reader{b: c.meta}
-	if count > len(c.meta) {
+func (c *Column) describe(meta []byte) error {
+	r, count := &reader{b: meta}, c.count
+	if count > len(meta) {
 		r.fail("more templates than bytes")
 		return r.err
 	}
@@ -328,10 +349,16 @@ func (c *Column) Size() int { return int(c.size) }
 // Err tells whether something that was unpacked since Decode was corrupt; what
 // was answered is then not to be used. It wraps ErrCorrupt.
 func (c *Column) Err() error {
+	if !c.spoiled.Load() {
+		return nil
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.broken != nil {
 		return c.broken
+	}
+	if !c.opened.meta.Load() {
+		return nil
 	}
 	for i := range c.caps {
 		if b := c.caps[i].body.Load(); b != nil && b.field != nil {
@@ -348,4 +375,5 @@ func (c *Column) spoil(err error) {
 	if c.broken == nil {
 		c.broken = err
 	}
+	c.spoiled.Store(true)
 }

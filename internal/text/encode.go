@@ -13,7 +13,7 @@ import (
 
 // Limits of the format. Rows beyond what a template may be are stored raw.
 const (
-	Version = 1
+	Version = 2       // 1 was without the threes of letters
 	RowsMax = 1 << 16 // rows of a column
 
 	rowTemplateMax = 32 << 10 // bytes of a row that is split
@@ -81,6 +81,7 @@ type Encoder struct {
 	plane                                  []byte
 	huff                                   *huff0.Scratch
 	distinct                               distinct
+	static, other                          gramSet
 }
 
 const rawID = ^uint32(0)
@@ -105,6 +106,7 @@ func (e *Encoder) EncodeAt(dst []byte, off []uint32, data []byte, times []int64)
 	e.choose(n)
 
 	e.meta, e.bits, e.text, e.raw = e.meta[:0], e.bits[:0], e.text[:0], e.raw[:0]
+	e.static, e.other = gramSet{}, gramSet{}
 	for i := range e.finals {
 		e.template(&e.finals[i], off, data)
 	}
@@ -113,6 +115,7 @@ func (e *Encoder) EncodeAt(dst []byte, off []uint32, data []byte, times []int64)
 	}
 	for _, row := range e.raws {
 		e.raw = append(e.raw, data[off[row]:off[row+1]]...)
+		e.other.add(data[off[row]:off[row+1]])
 	}
 
 	dst = append(dst, Version)
@@ -123,6 +126,7 @@ func (e *Encoder) EncodeAt(dst []byte, off []uint32, data []byte, times []int64)
 	dst = binary.AppendUvarint(dst, uint64(off[n]-off[0]))
 	dst = binary.AppendUvarint(dst, uint64(len(e.finals)))
 	dst = binary.AppendUvarint(dst, uint64(len(e.raws)))
+	dst = e.appendGrams(dst, int(off[n]-off[0]))
 	dst = e.appendRegion(dst, e.meta)
 	dst = e.appendIDs(dst, n)
 	dst = e.appendRegion(dst, e.text)
@@ -311,6 +315,7 @@ func (e *Encoder) choose(n int) {
 func (e *Encoder) template(t *final, off []uint32, data []byte) {
 	e.meta = binary.AppendUvarint(e.meta, uint64(len(t.text)))
 	e.meta = append(e.meta, t.text...)
+	e.static.add(t.text)
 	e.meta = binary.AppendUvarint(e.meta, uint64(len(t.rows)))
 	if t.group {
 		e.gather(t, off)

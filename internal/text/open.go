@@ -10,6 +10,7 @@ func (c *Column) openIDs() {
 	if c.opened.ids.Load() {
 		return
 	}
+	c.openMeta()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.opened.ids.Load() {
@@ -204,7 +205,7 @@ func (c *Column) unpack(p *capsule) (*body, error) {
 	case kindDecimal, kindDigits:
 		return p.unpackInts()
 	case kindField:
-		f, err := decode(p.bits, p.rows, c.depth+1)
+		f, err := decode(p.bits, p.rows, c.depth+1, c.spoiled)
 		if err == nil && f.size > c.size {
 			err = fmt.Errorf("%w: a field is larger than its column", ErrCorrupt)
 		}

@@ -1,5 +1,7 @@
 package text
 
+import "slices"
+
 // phraseSearch looks for tokens that follow one another.
 type phraseSearch struct {
 	c      *Column
@@ -7,6 +9,7 @@ type phraseSearch struct {
 	prefix bool // the last token may go on
 	cores  []string
 	digits []bool
+	other  []bool // the token may be elsewhere than in a template
 	elems  []element
 	buf    []byte
 }
@@ -30,11 +33,18 @@ func (c *Column) SelectPhrase(tokens []string, lastPrefix bool, in, out []uint32
 	}
 	s := phraseSearch{c: c, tokens: tokens, prefix: lastPrefix}
 	for _, k := range tokens {
+		static, other := c.grams.token(gramsOf(k))
+		if !static && !other {
+			return out
+		}
+		s.other = append(s.other, other)
 		s.cores = append(s.cores, core(k))
 		s.digits = append(s.digits, HasDigit(k))
 	}
+	c.openMeta()
 	verdict := make([]uint8, len(c.tmpls)+1)
-	some := c.raws > 0
+	raws := c.raws > 0 && !slices.Contains(s.other, false)
+	some := raws
 	for id := range c.tmpls {
 		verdict[id] = s.template(&c.tmpls[id])
 		some = some || verdict[id] != verdictNo
@@ -42,7 +52,7 @@ func (c *Column) SelectPhrase(tokens []string, lastPrefix bool, in, out []uint32
 	if !some {
 		return out
 	}
-	if c.raws > 0 {
+	if raws {
 		c.openRaw()
 		verdict[len(c.tmpls)] = verdictLook
 	}
@@ -97,7 +107,7 @@ func (s *phraseSearch) is(i int, token string) bool {
 func (s *phraseSearch) template(t *tmpl) uint8 {
 	caps := s.c.caps[t.from:t.to]
 	for i, k := range s.cores {
-		if !s.digits[i] && (!s.prefix || i < len(s.tokens)-1) && !containsFold(t.text, k) && !s.inField(caps, s.tokens[i]) {
+		if !s.digits[i] && (!s.prefix || i < len(s.tokens)-1) && !containsFold(t.text, k) && !(s.other[i] && s.inField(caps, s.tokens[i])) {
 			return verdictNo
 		}
 	}

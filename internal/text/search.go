@@ -30,6 +30,8 @@ type tokenSearch struct {
 	want    string // the one token that is accepted, in lower case; "" if there may be more
 	literal string
 	core    string // part of literal that is spelled in ASCII where literal is; see core
+	static  bool   // the token may be in a template
+	other   bool   // or elsewhere
 	digits  DigitHint
 	verdict []uint8
 	look    []capsuleSearch // by capsule
@@ -74,6 +76,10 @@ func (s *tokenSearch) run(in, out []uint32) []uint32 {
 	if c.n == 0 {
 		return out
 	}
+	if s.static, s.other = c.grams.token(gramsOf(s.literal)); !s.static && !s.other {
+		return out
+	}
+	c.openMeta()
 	s.core = core(s.literal)
 	s.verdict = make([]uint8, len(c.tmpls)+1)
 	some := false
@@ -81,7 +87,7 @@ func (s *tokenSearch) run(in, out []uint32) []uint32 {
 		s.verdict[id] = s.template(&c.tmpls[id])
 		some = some || s.verdict[id] != verdictNo
 	}
-	if c.raws > 0 {
+	if c.raws > 0 && s.other {
 		c.openRaw()
 		s.verdict[len(c.tmpls)] = verdictLook
 		some = true
@@ -125,8 +131,11 @@ func (c *Column) filter(verdict []uint8, in, out []uint32, look func(id, rank in
 
 // template decides by the static tokens, and finds the capsules to look at.
 func (s *tokenSearch) template(t *tmpl) uint8 {
-	if s.digits != DigitsAlways && containsFold(t.text, s.core) && s.any(t.text, DigitsMaybe) {
+	if s.static && s.digits != DigitsAlways && containsFold(t.text, s.core) && s.any(t.text, DigitsMaybe) {
 		return verdictYes
+	}
+	if !s.other {
+		return verdictNo
 	}
 	verdict := uint8(verdictNo)
 	for i := t.from; i < t.to; i++ {
@@ -422,12 +431,17 @@ func (c *Column) SelectEqual(value string, in, out []uint32) []uint32 {
 // is given perhaps more than once. Every accepted string contains literal, as it
 // is spelled; "" is always right.
 func (c *Column) SelectValue(accept func(value string) bool, literal string, in, out []uint32) []uint32 {
-	if c.n == 0 {
+	if c.n == 0 || !c.grams.anywhere(gramsOf(literal)) {
 		return out
 	}
+	c.openMeta()
 	verdict := make([]uint8, len(c.tmpls)+1)
 	some := false
 	parts := literalTokens(literal)
+	for i := range parts {
+		k := &parts[i]
+		_, k.other = c.grams.token(gramsOf(k.lower))
+	}
 	for id := range c.tmpls {
 		t := &c.tmpls[id]
 		switch {
@@ -468,6 +482,7 @@ type literalToken struct {
 	text, lower string
 	whole       bool
 	digit       bool
+	other       bool // it may be elsewhere than in a template
 }
 
 func literalTokens(literal string) (parts []literalToken) {
@@ -476,7 +491,7 @@ func literalTokens(literal string) (parts []literalToken) {
 	}
 	for from, to := NextToken(literal, 0); from < to; from, to = NextToken(literal, to) {
 		k := literal[from:to]
-		parts = append(parts, literalToken{k, Lower(k), from > 0 && to < len(literal), HasDigit(k)})
+		parts = append(parts, literalToken{text: k, lower: Lower(k), whole: from > 0 && to < len(literal), digit: HasDigit(k)})
 	}
 	return parts
 }
@@ -493,6 +508,9 @@ func (c *Column) mayContain(t *tmpl, literal string, parts []literalToken) bool 
 		}
 		held := false
 		for i := range caps {
+			if !k.other {
+				break
+			}
 			p := &caps[i]
 			switch {
 			case p.field:
@@ -528,6 +546,7 @@ func (c *Column) mayHave(p *capsule, literal string) bool {
 		return containsFold(b.text, core(literal))
 	}
 	f := b.field
+	f.openMeta()
 	for i := range f.tmpls {
 		if containsFold(f.tmpls[i].text, core(literal)) {
 			return true

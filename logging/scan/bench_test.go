@@ -25,6 +25,7 @@ import (
 var (
 	corpus     = flag.String("corpus", "", "a file with a JSON document a line for the benchmarks; made up where empty")
 	segments   = flag.String("segments", "", "a folder with segments to ask instead")
+	keptBytes  = flag.Int64("kept", 128<<20, "bytes of the cache of columns over -segments; 0: every query is the first")
 	corpusRows = flag.Int("corpus-rows", 100_000, "documents of the benchmarks")
 )
 
@@ -121,7 +122,10 @@ func segmentSources(dir string) []scan.Source {
 		panic(err)
 	}
 	var out []scan.Source
-	cache := segment.NewCache(128 << 20)
+	var cache *segment.Cache
+	if *keptBytes > 0 {
+		cache = segment.NewCache(*keptBytes)
+	}
 	for _, name := range names {
 		f, err := vfs.OS{}.Open(name)
 		if err != nil {

@@ -19,6 +19,7 @@ type node struct {
 	filter logging.Filter
 	match  func(*logging.Doc) bool // for rows that have to be looked at as documents
 	leaf   *leaf
+	key    string // of what it finds in a block, where that is remembered
 	ids    []wantedID
 }
 
@@ -72,7 +73,7 @@ func (s *search) compile(f logging.Filter) *node {
 	case logging.Exists:
 		n.kind, n.leaf = nodeExists, newLeaf(f)
 	case logging.Leaf:
-		n.kind, n.leaf = nodeLeaf, newLeaf(f)
+		n.kind, n.leaf, n.key = nodeLeaf, newLeaf(f), keyOf(f)
 	default:
 		n.kind = nodeDocs
 	}

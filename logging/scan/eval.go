@@ -161,7 +161,16 @@ func (e *eval) run(n *node, in []uint32) ([]uint32, error) {
 		return in, nil
 	case p.verdict == no || len(in) == 0:
 		return nil, nil
-	case p.docs:
+	case n.key != "" && (p.docs || p.cost >= costStrings):
+		return e.remembered(n, in)
+	}
+	return e.find(n, in)
+}
+
+// find is run for what is not remembered.
+func (e *eval) find(n *node, in []uint32) ([]uint32, error) {
+	p := &e.plans[n.id]
+	if p.docs {
 		return e.runDocs(n, in)
 	}
 	if err := e.tick(256); err != nil {

@@ -9,7 +9,8 @@ import (
 // again: dashboards ask the same of the same blocks every few seconds. It keeps
 // what is small and decoded over and over, which is times, codes, numbers and
 // ordinals of ids, and not texts, of which one query over everything would push
-// out all else. Blocks that were used least recently go first. What is in it
+// out all else; of texts it keeps which rows were found. Blocks that were used
+// least recently go first. What is in it
 // belongs to a block, and is reached only through a part that the caller has.
 // Safe for concurrent use; a nil Cache keeps nothing.
 type Cache struct {
@@ -29,6 +30,7 @@ type kept struct {
 	bytes int64
 	metas []columnMeta
 	cols  []*Column // nil: not decoded
+	found map[string][]uint16
 }
 
 // NewCache makes a cache that holds about so many bytes.
@@ -136,6 +138,47 @@ func (c *Cache) keep(e *blockEntry, number int, col *Column) {
 	if k.cols[number] == nil {
 		k.cols[number] = col
 	}
+}
+
+// foundMax bounds how many selections of rows are remembered of a block.
+const foundMax = 64
+
+// rows gives the rows of a block that were found for a key.
+func (c *Cache) rows(e *blockEntry, key string) ([]uint16, bool) {
+	if c == nil {
+		return nil, false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if k := c.of(e); k != nil {
+		rows, ok := k.found[key]
+		return rows, ok
+	}
+	return nil, false
+}
+
+func (c *Cache) keepRows(e *blockEntry, key string, rows []uint16) {
+	if c == nil {
+		return
+	}
+	size := func(key string, rows []uint16) int64 { return int64(2*cap(rows) + len(key) + 64) }
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if k := c.of(e); k != nil && len(k.found) >= foundMax {
+		for key, rows := range k.found {
+			k.bytes -= size(key, rows)
+			c.bytes -= size(key, rows)
+		}
+		k.found = nil
+	}
+	k := c.add(e, size(key, rows))
+	if k.found == nil {
+		k.found = map[string][]uint16{}
+	} else if old, ok := k.found[key]; ok { // found by two queries at once
+		k.bytes -= size(key, old)
+		c.bytes -= size(key, old)
+	}
+	k.found[key] = rows
 }
 
 // keptRows is the size of blocks of which texts are kept, too: documents that

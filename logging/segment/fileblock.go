@@ -442,6 +442,14 @@ func (b *fileBlock) Counts() ([]MinuteCount, error) {
 	return counts, nil
 }
 
+// Found gives the rows that Remember was told for the key, if they are still
+// known. They are read-only.
+func (b *fileBlock) Found(key string) (rows []uint16, ok bool) { return b.cache.rows(b.entry, key) }
+
+// Remember keeps the rows of the block, ascending, that were found for a key, for
+// as long as there is room. Whoever asks for the same key must find the same rows.
+func (b *fileBlock) Remember(key string, rows []uint16) { b.cache.keepRows(b.entry, key, rows) }
+
 // Source implements Block.
 func (b *fileBlock) Source(dst []byte, row int) ([]byte, error) {
 	if b.entry.info.Shape != nil {
