@@ -8,9 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/oriel-project/oriel/esapi/dsl"
 	"github.com/oriel-project/oriel/internal/jsontext"
-	"github.com/oriel-project/oriel/tenant"
 )
 
 // clusterName is what the node and the cluster are called.
@@ -112,19 +110,4 @@ func license(*call) (reply, error) { return ok([]byte(`{"license":` + licenseBod
 func xpack(*call) (reply, error) {
 	return ok([]byte(`{"build":{"hash":"0000000000000000000000000000000000000000","date":"2025-01-01T00:00:00.000Z"},"license":` + licenseBody +
 		`,"features":{"ilm":{"available":true,"enabled":true},"security":{"available":true,"enabled":true},"monitoring":{"available":false,"enabled":false}},"tagline":"You know, for X"}`)), nil
-}
-
-// bulkWrite hands a _bulk request on, and shapes the answer like any other.
-func bulkWrite(c *call) (reply, error) {
-	if c.api.o.Bulk == nil {
-		return reply{}, &dsl.Error{Status: http.StatusServiceUnavailable, Type: "unavailable_shards_exception", Reason: "this Oriel takes no logs in"}
-	}
-	w := &captured{header: http.Header{}}
-	c.api.o.Bulk.ServeBulk(w, c.r, tenant.WriteFrom(c.r.Context()), c.vars["index"])
-	return reply{status: w.status, body: w.body.Bytes(), header: w.header}, nil
-}
-
-// refreshed answers _refresh and _flush, which have nothing to do.
-func refreshed(*call) (reply, error) {
-	return ok([]byte(`{"_shards":{"total":1,"successful":1,"failed":0}}`)), nil
 }

@@ -33,16 +33,20 @@ import (
 // one is configured: new enough for Grafana, old enough for shippers.
 const VersionDefault = "8.19.0"
 
-// Bulk serves the requests to _bulk: it reads the body, stores and answers.
-// index is the one in the path, "" where there is none.
+// Bulk serves the requests that write: it reads the body, stores and answers,
+// and reads those parameters of the URL that say how.
 type Bulk interface {
+	// ServeBulk serves _bulk. index is the one in the path, "" where there is none.
 	ServeBulk(w http.ResponseWriter, r *http.Request, s tenant.Write, index string)
+	// ServeDocument serves the writing of one document, of which raw names index
+	// and id ("": one is made). create makes an id that is taken a conflict.
+	ServeDocument(w http.ResponseWriter, r *http.Request, s tenant.Write, raw logging.Raw, create bool)
 }
 
 // Options of the API.
 type Options struct {
 	Searcher logging.Searcher
-	Bulk     Bulk // nil: _bulk answers that it is not there
+	Bulk     Bulk // nil: what writes answers that nothing is taken in
 	// Version is announced to clients; "" means VersionDefault.
 	Version string
 	// PublishAddress is told to clients that ask for nodes: host:port, or
@@ -120,6 +124,7 @@ func (a *API) Access(r *http.Request) (httpx.Access, bool) {
 // Error implements httpx.API.
 func (a *API) Error(w http.ResponseWriter, r *http.Request, status int, reason string) {
 	c := &call{api: a, w: w, r: r, params: r.URL.Query()}
+	drain(r)
 	c.finish(reply{status: status, body: statusError(status, reason).AppendBody(nil)})
 }
 
@@ -146,16 +151,23 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		out = textError(http.StatusBadRequest, "no handler found for uri ["+clip(r.URL.RequestURI())+"] and method ["+clip(r.Method)+"]", false)
 		a.refused.WithLabelValues("no_handler").Inc()
 	}
-	if out.status >= http.StatusBadRequest && r.Body != nil {
-		// Shippers that are answered while they still send see a broken connection
-		// instead of the answer, and send again. What is beyond this is cut off.
-		_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, drainBytesMax))
+	if out.status >= http.StatusBadRequest {
+		drain(r)
 	}
 	a.requests.WithLabelValues(name, strconv.Itoa(c.finish(out))).Inc()
 	a.seconds.WithLabelValues(name).Observe(time.Since(begin).Seconds())
 }
 
-const drainBytesMax = 8 << 20
+// drain reads what a request still sends. Shippers that are answered before see
+// a broken connection instead of the answer, and send again. What is beyond the
+// bound is cut off.
+func drain(r *http.Request) {
+	if r.Body != nil {
+		_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, drainBytesMax))
+	}
+}
+
+const drainBytesMax = 64 << 20
 
 func clip(s string) string {
 	const most = 500

@@ -68,6 +68,14 @@ func (fakeBulk) ServeBulk(w http.ResponseWriter, r *http.Request, s tenant.Write
 	fmt.Fprintf(w, `{"took":1,"errors":false,"items":[{"create":{"_index":%q,"_id":%q,"status":201,"bytes":%d}}]}`, index, id, len(body))
 }
 
+func (fakeBulk) ServeDocument(w http.ResponseWriter, r *http.Request, s tenant.Write, raw logging.Raw, create bool) {
+	body, _ := io.ReadAll(r.Body)
+	id, _ := s.Tenant()
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusCreated)
+	fmt.Fprintf(w, `{"_index":%q,"_id":%q,"tenant":%q,"create":%t,"bytes":%d}`, raw.Index, raw.ID, id, create, len(body))
+}
+
 // as serves the API to a caller with the given scopes, as the guard would.
 func as(a *API, read tenant.Read, write tenant.Write) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -66,6 +66,14 @@ func allRoutes() []route {
 
 	add("POST PUT", "/_bulk", httpx.Write, bulkWrite)
 	add("POST PUT", "/{index}/_bulk", httpx.Write, bulkWrite)
+	add("POST", "/{index}/_doc", httpx.Write, documentWrite)
+	add("PUT POST", "/{index}/_doc/{id}", httpx.Write, documentWrite)
+	add("PUT POST", "/{index}/_create/{id}", httpx.Write, documentCreate)
+	add("DELETE", "/{index}/_doc/{id}", httpx.Write, written("delete"))
+	add("DELETE", "/{index}", httpx.Write, written("delete index"))
+	add("POST", "/{index}/_update/{id}", httpx.Write, written("_update"))
+	add("POST", "/{index}/_update_by_query", httpx.Write, written("_update_by_query"))
+	add("POST", "/{index}/_delete_by_query", httpx.Write, written("_delete_by_query"))
 	// Importers ask for it after writing. What was stored shows at once here.
 	for _, p := range []string{"/_refresh", "/{index}/_refresh", "/_flush", "/{index}/_flush"} {
 		add("GET POST", p, httpx.Write, refreshed)

@@ -77,6 +77,15 @@ type Appender interface {
 	Append(ctx context.Context, w tenant.Write, b Batch) ([]ItemResult, error)
 }
 
+// Repeater tells a record that comes again from another one under its id. Safe
+// for concurrent use.
+type Repeater interface {
+	// Repeats reports of each record, which have ids, whether the one that shows
+	// under its tenant, index and id has an equal document (see EqualSources).
+	// Of a record that the scope may not write it says false.
+	Repeats(ctx context.Context, w tenant.Write, recs []Record) ([]bool, error)
+}
+
 // Searcher gives views and the live tail. Safe for concurrent use.
 type Searcher interface {
 	// Snapshot gives one consistent moment of what the scope may read: a search,

@@ -258,7 +258,7 @@ func (g *gateway) newAPIs() error {
 	}
 	es := esapi.New(esapi.Options{
 		Searcher: g.logs,
-		Bulk:     bulk.New(bulk.Options{Appender: g.intake, Stamper: g.stamper, Logger: g.log, Registerer: g.reg}),
+		Bulk:     bulk.New(bulk.Options{Appender: g.intake, Repeater: g.logs, Stamper: g.stamper, Logger: g.log, Registerer: g.reg}),
 		Version:  g.cfg.ES.Version, PublishAddress: g.cfg.ES.PublishAddress,
 		Logger: g.log, Registerer: g.reg,
 	})

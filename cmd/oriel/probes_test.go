@@ -115,6 +115,15 @@ var probes = map[string][]probe{
 	"POST,PUT /es/_bulk":                               {send("POST", "/es/_bulk", "application/x-ndjson", plant)},
 	"POST,PUT /es/{index}/_bulk":                       {send("POST", "/es/logs-east-NAME-s3cr3t/_bulk", "application/x-ndjson", `{"create":{}}`+"\n"+`{"message":"planted"}`+"\n")},
 
+	"POST /es/{index}/_doc":             {post("/es/logs-east-NAME-s3cr3t/_doc", `{"message":"planted","namespace":"NAME-s3cr3t"}`)},
+	"PUT,POST /es/{index}/_doc/{id}":    {post("/es/logs-east-NAME-s3cr3t/_doc/NAME-1", `{"message":"planted"}`)},
+	"PUT,POST /es/{index}/_create/{id}": {post("/es/logs-east-NAME-s3cr3t/_create/NAME-2", `{"message":"planted"}`)},
+	"DELETE /es/{index}/_doc/{id}":      {send("DELETE", "/es/logs-east-NAME-s3cr3t/_doc/doc-1", "", "")},
+	"DELETE /es/{index}":                {send("DELETE", "/es/logs-east-NAME-s3cr3t", "", ""), send("DELETE", "/es/*", "", "")},
+	"POST /es/{index}/_update/{id}":     {post("/es/logs-east-NAME-s3cr3t/_update/doc-1", `{"doc":{}}`)},
+	"POST /es/{index}/_update_by_query": {post("/es/logs-east-NAME-s3cr3t/_update_by_query", `{}`)},
+	"POST /es/{index}/_delete_by_query": {post("/es/logs-east-NAME-s3cr3t/_delete_by_query", `{"query":{"match_all":{}}}`)},
+
 	"GET /api/v1/logs/tail": {get("/api/v1/logs/tail?after=0&wait=0s"), get("/api/v1/logs/tail?after=0&query=s3cr3t&wait=0s"), get("/api/v1/logs/tail?query=namespace:NAME-s3cr3t&wait=0s")},
 
 	"PUT /agent/v1/namespaces":          {send("PUT", "/agent/v1/namespaces", "application/json", `{"version":1,"claims":[]}`)},

@@ -4,18 +4,34 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"unicode/utf8"
 )
 
 const actionBytesMax = 64 << 10
 
-// action is the first line of an item.
+// action is the first line of an item. Not what it says, but what matters of it:
+// where a record is kept and how it is routed is not the sender's to say, and
+// _type is what senders for Elasticsearch 7 still write.
 type action struct {
-	name  string
-	index string
-	id    string
+	name         string
+	index        string
+	id           string
+	pipeline     string
+	requireAlias tristate
+	versioned    string // the name of a member that makes the write depend on a version; "" without
 }
+
+// tristate is a boolean that may be absent.
+type tristate uint8
+
+const (
+	unsaid tristate = iota
+	no
+	yes
+)
 
 // actions reads action lines. Most are like the one before.
 type actions struct {
@@ -63,7 +79,7 @@ func (a *actions) plain(line []byte) (got action, ok bool) {
 	if !s.skip(':') || !s.skip('{') {
 		return got, false
 	}
-	hasIndex, hasID := false, false
+	hasIndex, hasID, hasPipeline := false, false, false
 	for !s.skip('}') {
 		if s.more && !s.skip(',') {
 			return got, false
@@ -92,7 +108,15 @@ func (a *actions) plain(line []byte) (got action, ok bool) {
 			}
 			hasID = true
 			got.id = string(value)
-		case "_type", "routing", "pipeline":
+		case "pipeline":
+			if hasPipeline {
+				return got, false
+			}
+			hasPipeline = true
+			if got.pipeline = a.last.pipeline; got.pipeline != string(value) {
+				got.pipeline = string(value)
+			}
+		case "_type", "routing":
 		default:
 			return got, false
 		}
@@ -145,12 +169,6 @@ func (s *cursor) text() ([]byte, bool) {
 	return nil, false
 }
 
-// meta is what matters of an action; _type, routing and the like do not.
-type meta struct {
-	Index *string         `json:"_index"`
-	ID    json.RawMessage `json:"_id"`
-}
-
 // parseAction reads any action line.
 func parseAction(line []byte, number int) (action, error) {
 	malformed := func(why string) (action, error) {
@@ -159,48 +177,94 @@ func parseAction(line []byte, number int) (action, error) {
 	if line[0] != '{' {
 		return malformed("expected START_OBJECT")
 	}
-	var of struct {
-		Create *meta `json:"create"`
-		Index  *meta `json:"index"`
-		Update *meta `json:"update"`
-		Delete *meta `json:"delete"`
-	}
+	var of map[string]json.RawMessage
 	if err := json.Unmarshal(line, &of); err != nil {
 		return malformed("expected one object such as {\"create\":{\"_index\":\"app\"}}")
 	}
 	var a action
-	var m *meta
-	for _, c := range []struct {
-		name string
-		m    *meta
-	}{{"create", of.Create}, {"index", of.Index}, {"update", of.Update}, {"delete", of.Delete}} {
-		if c.m == nil {
-			continue
+	for name := range of {
+		switch name {
+		case "create", "index", "update", "delete":
+		default:
+			return malformed("expected field [create], [delete], [index] or [update] but found [" + clip(name) + "]")
 		}
-		if m != nil {
-			return malformed("expected one action and found [" + a.name + "] and [" + c.name + "]")
+		a.name = name
+	}
+	if len(of) != 1 {
+		return malformed("expected one action: [create], [delete], [index] or [update]")
+	}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(of[a.name], &members); err != nil || members == nil {
+		return malformed("expected an object behind [" + a.name + "]")
+	}
+	for _, key := range slices.Sorted(maps.Keys(members)) { // one order, one error
+		if why := a.member(key, members[key]); why != "" {
+			return malformed(why)
 		}
-		a.name, m = c.name, c.m
 	}
-	if m == nil {
-		return malformed("expected field [create], [delete], [index] or [update]")
+	return a, nil
+}
+
+// member takes one member of an action over, or says why it cannot.
+func (a *action) member(key string, value json.RawMessage) string {
+	if string(value) == "null" {
+		return ""
 	}
-	if m.Index != nil {
-		a.index = *m.Index
+	text := func(to *string) string {
+		if json.Unmarshal(value, to) != nil {
+			return key + " must be a string"
+		}
+		return ""
 	}
-	switch id := m.ID; {
-	case len(id) == 0 || string(id) == "null":
+	switch key {
+	case "_index":
+		return text(&a.index)
+	case "_id":
+		return a.readID(value)
+	case "pipeline":
+		return text(&a.pipeline)
+	case "require_alias":
+		var on bool
+		if json.Unmarshal(value, &on) != nil {
+			return key + " must be true or false"
+		}
+		a.requireAlias = no
+		if on {
+			a.requireAlias = yes
+		}
+	case "op_type":
+		var op string
+		if why := text(&op); why != "" {
+			return why
+		}
+		if a.name == "index" && op == "create" {
+			a.name = "create"
+		}
+	case "if_seq_no", "if_primary_term", "version", "_version", "version_type", "_version_type":
+		if a.versioned == "" {
+			a.versioned = key
+		}
+	case "_type", "routing", "_routing", "parent", "_parent", "retry_on_conflict", "_retry_on_conflict",
+		"require_data_stream", "dynamic_templates", "list_executed_pipelines", "_source":
+	default:
+		return "it contains an unknown parameter [" + clip(key) + "]"
+	}
+	return ""
+}
+
+func (a *action) readID(id json.RawMessage) string {
+	switch {
 	case id[0] == '"':
 		if err := json.Unmarshal(id, &a.id); err != nil {
-			return malformed("_id is not a valid string")
+			return "_id is not a valid string"
 		}
 		if a.id == "" {
-			return malformed("if _id is specified it must not be empty")
+			return "if _id is specified it must not be empty"
 		}
 	case id[0] == '-' || id[0] >= '0' && id[0] <= '9':
 		a.id = string(id)
 	default:
-		return malformed("_id must be a string or a number")
+		return "_id must be a string or a number"
 	}
-	return a, nil
+	return ""
 }

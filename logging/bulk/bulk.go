@@ -1,16 +1,19 @@
-// Package bulk takes in log records by Elasticsearch's _bulk requests. It knows
-// the body and the answer; the routes around it are the facade's.
+// Package bulk takes in log records by Elasticsearch's _bulk requests, and by
+// those that write one document. It knows the body and the answer; the routes
+// around it are the facade's.
 //
-//	b := bulk.New(bulk.Options{Appender: store, Stamper: stamper})
+//	b := bulk.New(bulk.Options{Appender: store, Repeater: store, Stamper: stamper})
 //	b.ServeBulk(w, r, scope, "") // POST /_bulk
 //
-// Records are immutable: "create" and "index" both store a new one, and both
-// answer 409 for an id that is there already; "update" and "delete" are refused
-// item by item. A request is taken as a whole: an answer of 429 or 503 means
-// that nothing of it was stored.
+// Records are immutable: "create" and "index" both store a new one. Under an id
+// that is there already "create" answers 409, and "index" 200 with the result
+// noop where the record is the same, else 400; "update" and "delete" are refused
+// item by item. docs/decisions/008-written-once.md says why. A request is taken
+// as a whole: an answer of 429 or 503 means that nothing of it was stored.
 package bulk
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -31,6 +34,9 @@ import (
 // Options of a Bulk. Zero limits mean the defaults.
 type Options struct {
 	Appender logging.Appender
+	// Repeater is the store that the Appender writes to. nil: no record that comes
+	// again is known to be the same.
+	Repeater logging.Repeater
 	Stamper  *logging.Stamper
 
 	BodyBytesMax     int64 // of one request, unpacked; default 100 MiB, as Elasticsearch's
@@ -93,27 +99,42 @@ type fault struct {
 func (f *fault) Error() string { return f.reason }
 
 // ServeBulk reads a bulk body, stores it under the scope and answers item by
-// item, in order. defaultIndex is the index of the path, "" without one.
-func (b *Bulk) ServeBulk(w http.ResponseWriter, r *http.Request, s tenant.Write, defaultIndex string) {
+// item, in order. index is the one of the path, "" without one; the parameters
+// pipeline and require_alias are read from the URL.
+func (b *Bulk) ServeBulk(w http.ResponseWriter, r *http.Request, s tenant.Write, index string) {
 	begin := time.Now()
-	items, err := b.take(r, s, defaultIndex)
-	if err != nil {
-		var f *fault
-		if !errors.As(err, &f) {
-			b.o.Logger.Error("bulk request failed", "err", err)
-			f = &fault{http.StatusInternalServerError, "exception", "the store failed; the log of Oriel says why"}
+	var p *parser
+	err := b.read(r, s, func(body io.Reader, size int64) error {
+		p = &parser{b: b, lines: newLines(body, size), size: size, scope: s, presets: presetsOf(r.URL.Query(), index)}
+		if err := p.run(); err != nil {
+			return err
 		}
-		b.requests.WithLabelValues(fmt.Sprint(f.status)).Inc()
-		writeFault(w, f)
+		return b.store(r.Context(), s, p)
+	})
+	if err != nil {
+		b.refuse(w, err)
 		return
 	}
 	b.requests.WithLabelValues("200").Inc()
-	b.writeItems(w, items, time.Since(begin))
+	b.writeItems(w, p.items, time.Since(begin))
 }
 
-func (b *Bulk) take(r *http.Request, s tenant.Write, defaultIndex string) ([]item, error) {
+// refuse answers a request of which nothing was stored.
+func (b *Bulk) refuse(w http.ResponseWriter, err error) {
+	var f *fault
+	if !errors.As(err, &f) {
+		b.o.Logger.Error("bulk request failed", "err", err)
+		f = &fault{http.StatusInternalServerError, "exception", "the store failed; the log of Oriel says why"}
+	}
+	b.requests.WithLabelValues(fmt.Sprint(f.status)).Inc()
+	writeFault(w, f, "")
+}
+
+// read hands the body on, unpacked and bounded, with its size as far as that is
+// known (0 or less: not at all). What then still uses it counts as held.
+func (b *Bulk) read(r *http.Request, s tenant.Write, then func(body io.Reader, size int64) error) error {
 	if !s.Valid() {
-		return nil, &fault{http.StatusForbidden, "security_exception", "the credential may not write logs: use one with write access"}
+		return &fault{http.StatusForbidden, "security_exception", "the credential may not write logs: use one with write access"}
 	}
 	body := &meter{r: r.Body, b: b, left: b.o.BodyBytesMax}
 	defer body.release()
@@ -128,30 +149,57 @@ func (b *Bulk) take(r *http.Request, s tenant.Write, defaultIndex string) ([]ite
 		}
 		defer b.unzips.Put(z)
 		if err := z.Reset(r.Body); err != nil {
-			return nil, &fault{http.StatusBadRequest, "parse_exception", "the body is said to be gzip and is not"}
+			return &fault{http.StatusBadRequest, "parse_exception", "the body is said to be gzip and is not"}
 		}
 		body.r, size = z, 0
 	default:
-		return nil, &fault{http.StatusUnsupportedMediaType, "content_type_exception", "Content-Encoding " + clip(enc) + " is not supported: use gzip or none"}
+		return &fault{http.StatusUnsupportedMediaType, "content_type_exception", "Content-Encoding " + clip(enc) + " is not supported: use gzip or none"}
 	}
-	p := &parser{b: b, lines: newLines(body, size), size: size, scope: s, defaultIndex: defaultIndex}
-	if err := p.run(); err != nil {
-		return nil, err
-	}
+	return then(body, size)
+}
+
+// store stores the records of the items and settles them.
+func (b *Bulk) store(ctx context.Context, s tenant.Write, p *parser) error {
 	if len(p.records) > 0 {
-		results, err := b.o.Appender.Append(r.Context(), s, logging.Batch{Records: p.records})
+		results, err := b.o.Appender.Append(ctx, s, logging.Batch{Records: p.records})
 		if err != nil {
-			return nil, appendFault(err)
+			return appendFault(err)
 		}
 		if len(results) != len(p.records) {
-			return nil, fmt.Errorf("the store answered %d of %d records", len(results), len(p.records))
+			return fmt.Errorf("the store answered %d of %d records", len(results), len(p.records))
 		}
+		var again []logging.Record // came under an id that is taken
+		var places []int
 		for i, res := range results {
-			p.items[p.places[i]].settle(res, p.records[i].Index)
+			it := &p.items[p.places[i]]
+			it.settle(res, p.records[i].Index)
+			if res.Status == logging.Duplicate && it.action == "index" && p.records[i].ID != "" {
+				again, places = append(again, p.records[i]), append(places, p.places[i])
+			}
+		}
+		if len(again) > 0 && b.o.Repeater != nil {
+			b.settleRepeats(ctx, s, again, func(i int) *item { return &p.items[places[i]] })
 		}
 	}
 	b.count(p.items)
-	return p.items, nil
+	return nil
+}
+
+// settleRepeats lets those pass that came again unchanged: a sender that did not
+// see the answer to what it indexed sends it once more.
+func (b *Bulk) settleRepeats(ctx context.Context, s tenant.Write, again []logging.Record, at func(int) *item) {
+	same, err := b.o.Repeater.Repeats(ctx, s, again)
+	if err != nil {
+		b.o.Logger.Error("stored records could not be compared with those that came again", "err", err)
+	}
+	for i := range again {
+		switch it := at(i); {
+		case err != nil:
+			it.fault = &fault{http.StatusServiceUnavailable, "unavailable_shards_exception", logging.ErrUnavailable.Error() + "; send the record again"}
+		case same[i]:
+			it.same, it.fault = true, nil
+		}
+	}
 }
 
 // appendFault answers what the store said. Why it is unavailable is the
@@ -170,6 +218,8 @@ func (b *Bulk) count(items []item) {
 	var created float64
 	for i := range items {
 		switch {
+		case items[i].same:
+			b.items.WithLabelValues("noop").Inc()
 		case items[i].fault == nil:
 			created++
 		case items[i].fault.status == http.StatusConflict:

@@ -33,6 +33,7 @@ func newRig(o Options) *rig {
 	if o.Appender == nil {
 		o.Appender = r.store
 	}
+	o.Repeater = r.store
 	o.Stamper = &logging.Stamper{}
 	r.Bulk = New(o)
 	return r
@@ -92,21 +93,26 @@ func (r *rig) messages(t testing.TB) (out []string) {
 func TestAnswers(t *testing.T) {
 	took := regexp.MustCompile(`"took":\d+`)
 	for name, body := range map[string]string{
-		"create":         `{"create":{"_index":"app","_id":"a1"}}` + "\n" + `{"message":"one"}` + "\n",
-		"derived-id":     `{"index":{"_index":"app"}}` + "\n" + `{"message":"one"}` + "\n",
-		"no-index":       `{"index":{}}` + "\n" + `{"message":"one","namespace":"Web"}` + "\n",
-		"conflict":       strings.Repeat(`{"create":{"_index":"app","_id":"é\"1"}}`+"\n"+`{"message":"one"}`+"\n", 2) + `{"index":{"_index":"app","_id":"é\"1"}}` + "\n" + `{"message":"other"}` + "\n",
-		"mixed":          `{"index":{"_index":"app","_id":7,"_type":"_doc"}}` + "\n" + `{"a":}` + "\n" + `{"create":{"_index":"app"}}` + "\n[1]\n" + `{"index":{"_index":"Bad Name"}}` + "\n{}\n" + `{"delete":{"_index":"app","_id":"1"}}` + "\n" + `{"update":{"_index":"app","_id":"1"}}` + "\n" + `{"doc":{}}` + "\n" + `{"create":{"_index":"app","_id":"z"}}` + "\n" + `{"message":"last"}`,
-		"no-document":    `{"create":{"_index":"app","_id":"1"}}` + "\n{}\n" + `{"create":{"_index":"app","_id":"2"}}` + "\n",
-		"empty":          "",
-		"blank":          "\n \r\n\n",
-		"bad-action":     `{"create":{"_index":"app"}}` + "\n{}\n" + `{"upsert":{}}` + "\n{}\n",
-		"not-an-object":  `"create"` + "\n{}\n",
-		"array-action":   `{"create":["app"]}` + "\n{}\n",
-		"two-actions":    `{"create":{},"index":{}}` + "\n{}\n",
-		"empty-id":       `{"create":{"_id":""}}` + "\n{}\n",
-		"id-is-object":   `{"create":{"_id":{}}}` + "\n{}\n",
-		"torn-action":    `{"create":{"_index":"app"`,
+		"create":        `{"create":{"_index":"app","_id":"a1"}}` + "\n" + `{"message":"one"}` + "\n",
+		"derived-id":    `{"index":{"_index":"app"}}` + "\n" + `{"message":"one"}` + "\n",
+		"no-index":      `{"index":{}}` + "\n" + `{"message":"one","namespace":"Web"}` + "\n",
+		"conflict":      strings.Repeat(`{"create":{"_index":"app","_id":"é\"1"}}`+"\n"+`{"message":"one"}`+"\n", 2) + `{"index":{"_index":"app","_id":"é\"1"}}` + "\n" + `{"message":"other"}` + "\n",
+		"mixed":         `{"index":{"_index":"app","_id":7,"_type":"_doc"}}` + "\n" + `{"a":}` + "\n" + `{"create":{"_index":"app"}}` + "\n[1]\n" + `{"index":{"_index":"Bad Name"}}` + "\n{}\n" + `{"delete":{"_index":"app","_id":"1"}}` + "\n" + `{"update":{"_index":"app","_id":"1"}}` + "\n" + `{"doc":{}}` + "\n" + `{"create":{"_index":"app","_id":"z"}}` + "\n" + `{"message":"last"}`,
+		"no-document":   `{"create":{"_index":"app","_id":"1"}}` + "\n{}\n" + `{"create":{"_index":"app","_id":"2"}}` + "\n",
+		"empty":         "",
+		"blank":         "\n \r\n\n",
+		"bad-action":    `{"create":{"_index":"app"}}` + "\n{}\n" + `{"upsert":{}}` + "\n{}\n",
+		"not-an-object": `"create"` + "\n{}\n",
+		"array-action":  `{"create":["app"]}` + "\n{}\n",
+		"two-actions":   `{"create":{},"index":{}}` + "\n{}\n",
+		"empty-id":      `{"create":{"_id":""}}` + "\n{}\n",
+		"id-is-object":  `{"create":{"_id":{}}}` + "\n{}\n",
+		"torn-action":   `{"create":{"_index":"app"`,
+		"index-again":   `{"index":{"_index":"app","_id":"1"}}` + "\n" + `{"message":"one","n":1}` + "\n" + `{"index":{"_index":"app","_id":"1"}}` + "\n" + `{"n":1.0,"message":"one"}` + "\n" + `{"create":{"_index":"app","_id":"1"}}` + "\n" + `{"message":"one","n":1}` + "\n",
+		"members": `{"index":{"_index":"app","_id":"1","op_type":"create","routing":"r","_type":"_doc","dynamic_templates":{},"retry_on_conflict":3,"require_alias":false,"pipeline":"_none"}}` + "\n{}\n" +
+			`{"create":{"_index":"app","pipeline":"geoip"}}` + "\n{}\n" + `{"create":{"_index":"app","pipeline":"geo\u0069p"}}` + "\n{}\n" + `{"index":{"_index":"app","require_alias":true}}` + "\n{}\n" +
+			`{"index":{"_index":"app","_id":"1","if_seq_no":3,"if_primary_term":1}}` + "\n{}\n" + `{"index":{"_index":"app","_id":"1","version":3,"version_type":"external"}}` + "\n{}\n",
+		"unknown-member": `{"create":{"_index":"app","_id":"1"}}` + "\n{}\n" + `{"create":{"_index":"app","ttl":"1d"}}` + "\n{}\n",
 		"document-first": `{"message":"x"}` + "\n",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -140,7 +146,7 @@ func TestBodiesAsClientsSendThem(t *testing.T) {
 		"CRLF":           {strings.NewReader("{\"index\":{}}\r\n{\"message\":\"m\"}\r\n\r\n{\"index\":{}}\r\n{\"message\":\"n\"}"), nil, 2},
 		"gzip":           {gz("{\"index\":{}}\n{\"message\":\"m\"}\n"), []string{"Content-Encoding", "gzip"}, 1},
 		"one byte reads": {iotest.OneByteReader(strings.NewReader("{\"index\":{}}\n{\"message\":\"m\"}\n{\"index\":{}}\n{\"message\":\"n\"}")), nil, 2},
-		"spaces":         {strings.NewReader(" {\"index\" : {\"routing\":\"r\",\"pipeline\":\"p\",\"require_alias\":false} } \n\t{\"message\":\"m\"} \n"), nil, 1},
+		"spaces":         {strings.NewReader(" {\"index\" : {\"routing\":\"r\",\"pipeline\":\"_none\",\"require_alias\":false} } \n\t{\"message\":\"m\"} \n"), nil, 1},
 		"long lines":     {strings.NewReader("{\"index\":{}}\n{\"message\":\"" + strings.Repeat("x", 200_000) + "\"}\n{\"index\":{}}\n{\"message\":\"n\"}\n"), nil, 2},
 	} {
 		t.Run(name, func(t *testing.T) {

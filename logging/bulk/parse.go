@@ -13,12 +13,12 @@ import (
 
 // parser turns a body into items and the records of those that can be stored.
 type parser struct {
-	b            *Bulk
-	lines        *lines
-	size         int64 // of the body, as it is said to be; 0 or less: not known
-	actions      actions
-	scope        tenant.Write
-	defaultIndex string
+	b       *Bulk
+	lines   *lines
+	size    int64 // of the body, as it is said to be; 0 or less: not known
+	actions actions
+	scope   tenant.Write
+	presets presets
 
 	items   []item
 	records []logging.Record
@@ -42,9 +42,7 @@ func (p *parser) run() error {
 		if err != nil {
 			return err
 		}
-		if a.index == "" {
-			a.index = p.defaultIndex
-		}
+		p.presets.fill(&a)
 		it := item{action: a.name, index: a.index, id: a.id}
 		var doc []byte
 		if a.name != "delete" {
@@ -53,10 +51,9 @@ func (p *parser) run() error {
 				return readFault(err)
 			}
 		}
+		it.fault = a.refuse()
 		switch {
-		case a.name == "update" || a.name == "delete":
-			it.fault = &fault{http.StatusBadRequest, "illegal_argument_exception",
-				"action [" + a.name + "] is not supported: log records cannot be changed; use [create] or [index]"}
+		case it.fault != nil:
 		case errors.Is(err, errLong):
 			it.fault = &fault{http.StatusBadRequest, "document_parsing_exception",
 				fmt.Sprintf("document is larger than %d bytes: split it", p.b.o.DocumentBytesMax)}

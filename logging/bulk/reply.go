@@ -16,7 +16,8 @@ type item struct {
 	index  string // as asked for, or where it was stored
 	id     string
 	seq    uint64
-	fault  *fault // nil: created
+	same   bool   // an equal record was there before
+	fault  *fault // nil: created, or same
 }
 
 // settle takes over what the store says.
@@ -28,8 +29,13 @@ func (it *item) settle(r logging.ItemResult, index string) {
 	switch r.Status {
 	case logging.Stored:
 	case logging.Duplicate:
+		if it.action == "index" {
+			it.fault = &fault{http.StatusBadRequest, "illegal_argument_exception",
+				"[" + it.id + "]: another record with this id is stored already, and log records cannot be changed: give this one an id of its own"}
+			return
+		}
 		it.fault = &fault{http.StatusConflict, "version_conflict_engine_exception",
-			"[" + it.id + "]: version conflict, document already exists (current version [1]); log records cannot be changed"}
+			"[" + it.id + "]: version conflict, document already exists (current version [1])"}
 	default:
 		it.fault = &fault{http.StatusBadRequest, "illegal_argument_exception", r.Reason}
 	}
@@ -93,27 +99,56 @@ func (it *item) append(out []byte, index *quoted) []byte {
 		out = append(out, `,"_id":null`...)
 	}
 	if it.fault == nil {
-		out = append(out, `,"_version":1,"result":"created","_shards":{"total":1,"successful":1,"failed":0},"_seq_no":`...)
-		out = strconv.AppendUint(out, it.seq, 10)
-		return append(out, `,"_primary_term":1,"status":201}}`...)
+		out = it.appendResult(out)
+		out = strconv.AppendInt(append(out, `,"status":`...), int64(it.status()), 10)
+		return append(out, `}}`...)
 	}
 	out = append(out, `,"status":`...)
 	out = strconv.AppendInt(out, int64(it.fault.status), 10)
 	out = jsontext.AppendString(append(out, `,"error":{"type":`...), it.fault.kind)
 	out = jsontext.AppendString(append(out, `,"reason":`...), it.fault.reason)
 	if it.fault.status == http.StatusConflict {
-		out = index.append(append(out, `,"index_uuid":"_na_","shard":"0","index":`...), it.index)
+		out = appendConflict(out, it.index)
 	}
 	return append(out, `}}}`...)
 }
 
+// status is that of an item without a fault.
+func (it *item) status() int {
+	if it.same {
+		return http.StatusOK
+	}
+	return http.StatusCreated
+}
+
+// appendResult appends what became of an item without a fault.
+func (it *item) appendResult(out []byte) []byte {
+	if it.same { // as Elasticsearch answers an update that changes nothing
+		out = append(out, `,"_version":1,"result":"noop","_shards":{"total":0,"successful":0,"failed":0},"_seq_no":`...)
+	} else {
+		out = append(out, `,"_version":1,"result":"created","_shards":{"total":1,"successful":1,"failed":0},"_seq_no":`...)
+	}
+	out = strconv.AppendUint(out, it.seq, 10)
+	return append(out, `,"_primary_term":1`...)
+}
+
+// appendConflict appends where a conflict is.
+func appendConflict(out []byte, index string) []byte {
+	out = jsontext.AppendString(append(out, `,"index_uuid":"_na_","shard":"0","index":`...), index)
+	return out
+}
+
 // writeFault answers a whole request in Elasticsearch's shape of errors.
-func writeFault(w http.ResponseWriter, f *fault) {
+// conflict is the index of a version_conflict_engine_exception, "" of others.
+func writeFault(w http.ResponseWriter, f *fault, conflict string) {
 	if f.status == http.StatusTooManyRequests || f.status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")
 	}
 	cause := jsontext.AppendString([]byte(`{"type":`), f.kind)
 	cause = jsontext.AppendString(append(cause, `,"reason":`...), f.reason)
+	if conflict != "" {
+		cause = appendConflict(cause, conflict)
+	}
 	out := append([]byte(`{"error":{"root_cause":[`), cause...)
 	out = append(append(append(out, `}],`...), cause[1:]...), `},"status":`...)
 	out = strconv.AppendInt(out, int64(f.status), 10)

@@ -18,7 +18,10 @@ import (
 	"github.com/oriel-project/oriel/tenant"
 )
 
-var _ logging.Store = (*Store)(nil)
+var (
+	_ logging.Store    = (*Store)(nil)
+	_ logging.Repeater = (*Store)(nil)
+)
 
 // Options configure a Store. The zero value is usable.
 type Options struct {
@@ -122,6 +125,23 @@ func (s *Store) Append(ctx context.Context, w tenant.Write, b logging.Batch) ([]
 
 func refused(r *logging.Record) logging.ItemResult {
 	return logging.ItemResult{Status: logging.Refused, ID: r.ID, Reason: "the credential may not write this tenant's logs"}
+}
+
+// Repeats implements logging.Repeater.
+func (s *Store) Repeats(ctx context.Context, w tenant.Write, recs []logging.Record) ([]bool, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]bool, len(recs))
+	for i := range recs {
+		if r := &recs[i]; logging.MayWrite(w, r) {
+			old := s.find(r, s.opts.Clock())
+			out[i] = old != nil && logging.EqualSources(old.Source, r.Source)
+		}
+	}
+	return out, nil
 }
 
 // find gives the visible record of that tenant, index and id.

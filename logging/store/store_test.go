@@ -454,3 +454,33 @@ func TestNamespaceRetention(t *testing.T) {
 		t.Errorf("again: %+v", res)
 	}
 }
+
+// TestRepeats asks whether records that came again are the same, from memory and
+// from segments, and under scopes that may not know.
+func TestRepeats(t *testing.T) {
+	fs := vfs.NewMem()
+	s, _ := open(t, fs, Options{})
+	one := rec("web", noon, "one")
+	one.ID, one.Source = "1", []byte(`{"message":"one","n":1}`)
+	appendTo(t, s, logging.Batch{Records: []logging.Record{one}})
+	again, other, absent := one, one, one
+	again.Source, other.Source, absent.ID = []byte(`{"n":1.0,"message":"one"}`), []byte(`{"message":"one","n":2}`), "2"
+	for range 2 {
+		for _, c := range []struct {
+			w    tenant.Write
+			want string
+		}{
+			{scopetest.Write("shop"), "[true true false false]"},
+			{scopetest.Write("billing"), "[false false false false]"},
+			{tenant.Write{}, "[false false false false]"},
+		} {
+			got, err := s.Repeats(context.Background(), c.w, []logging.Record{one, again, other, absent})
+			if err != nil || fmt.Sprint(got) != c.want {
+				t.Errorf("got %v, %v, want %s", got, err, c.want)
+			}
+		}
+		closeStore(t, s)
+		s, _ = open(t, fs, Options{})
+	}
+	closeStore(t, s)
+}

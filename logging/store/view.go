@@ -24,6 +24,7 @@ var _ logging.View = (*view)(nil)
 type view struct {
 	s      *Store
 	scope  tenant.Read
+	owner  tenant.ID // whose records show without a scope: see everythingOf; "" in others
 	purges []purge
 	now    time.Time
 
@@ -54,10 +55,10 @@ func (s *Store) Snapshot(ctx context.Context, r tenant.Read) (logging.View, erro
 	return v, nil
 }
 
-// everythingOf gives a view of all of a tenant's records, for the writer: it has
-// no scope, and is not searched.
+// everythingOf gives a view of all of a tenant's records, for those who write
+// them: it has no scope, and is not searched.
 func (s *Store) everythingOf(id tenant.ID) *view {
-	v := &view{s: s}
+	v := &view{s: s, owner: id}
 	v.take(false, []tenant.ID{id})
 	return v
 }
@@ -134,7 +135,7 @@ func (v *view) moment() (*version, map[tenant.ID]*fresh, error) {
 // rulesOf asks the scope anew: a namespace may have been sealed since.
 func (v *view) rulesOf(id tenant.ID) scan.Rules {
 	r := tenantRules(id, math.MinInt64, append(slices.Clip(v.purges), v.s.shorter(id, v.now)...))
-	r.Included = v.scope.Includes(id)
+	r.Included = v.scope.Includes(id) || (v.owner != "" && v.owner == id)
 	if cut, ok := v.s.cutoff(id, v.now); ok {
 		r.Cut = cut
 	}

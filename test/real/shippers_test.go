@@ -263,7 +263,7 @@ func TestBulkOfRsyslog(t *testing.T) {
 		return found != nil
 	})
 	in := newIntake()
-	b := bulk.New(bulk.Options{Appender: in.store, Stamper: &logging.Stamper{}})
+	b := bulk.New(bulk.Options{Appender: in.store, Repeater: in.store, Stamper: &logging.Stamper{}})
 	srv := in.serveHTTP(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b.ServeBulk(w, r, in.scope, "")
 	}))
