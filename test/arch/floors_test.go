@@ -74,12 +74,13 @@ var floors = map[string]int{
 	"cmd/oriel": 6,
 	"demo":      6,
 
-	"test/arch":     7,
-	"test/debian":   7,
-	"test/kubetest": 7,
-	"test/script":   7,
-	"test/sim":      7,
-	"test/real":     7,
+	"test/arch":       7,
+	"test/debian":     7,
+	"test/kubetest":   7,
+	"test/opensearch": 7,
+	"test/script":     7,
+	"test/sim":        7,
+	"test/real":       7,
 }
 
 // engines are known to the edges by the interfaces of floors 1 and 2 alone.
@@ -179,12 +180,14 @@ func TestRooms(t *testing.T) {
 
 // neighbours may import each other on the same floor: the small parts of
 // internal, what makes scopes for tests of tenant, the log store with the search
-// over its blocks, and the program of its demo.
+// over its blocks, the program of its demo, and what gives tests the programs of
+// Debian.
 func neighbours(name, target string) bool {
 	return (strings.HasPrefix(name, "internal/") && strings.HasPrefix(target, "internal/")) ||
 		(name == "tenant/scopetest" && target == "tenant") ||
 		(name == "logging/store" && target == "logging/scan") ||
-		(name == "cmd/oriel" && target == "demo")
+		(name == "cmd/oriel" && target == "demo") ||
+		(strings.HasPrefix(name, "test/") && target == "test/debian")
 }
 
 func rel(importPath string) string {
