@@ -78,7 +78,11 @@ func multiGet(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	type wanted struct{ index, id string }
+	type wanted struct {
+		index, id string
+		source    dsl.SourceFilter
+	}
+	src := dsl.ParseSourceURL(c.param)
 	var docs []wanted
 	if ids, has := body.Get("ids"); has {
 		list, isList := ids.Strings()
@@ -86,17 +90,22 @@ func multiGet(c *call) (reply, error) {
 			return reply{}, dsl.Parsing("[ids] wants an array")
 		}
 		for _, id := range list {
-			docs = append(docs, wanted{c.vars["index"], id})
+			docs = append(docs, wanted{c.vars["index"], id, src})
 		}
 	}
 	if list, has := body.Get("docs"); has {
 		for _, d := range list.Items {
-			w := wanted{index: c.vars["index"]}
+			w := wanted{index: c.vars["index"], source: src}
 			if i, has := d.Get("_index"); has {
 				w.index = i.Text
 			}
 			id, _ := d.Get("_id")
 			w.id = id.Text
+			if s, has := d.Get("_source"); has {
+				if w.source, err = dsl.ParseSource(s); err != nil {
+					return reply{}, err
+				}
+			}
 			docs = append(docs, w)
 		}
 	}
@@ -112,7 +121,6 @@ func multiGet(c *call) (reply, error) {
 	for _, info := range v.infos {
 		there[info.Name] = true
 	}
-	src := dsl.ParseSourceURL(c.param)
 	b := []byte(`{"docs":[`)
 	for i, d := range docs {
 		if i > 0 {
@@ -129,7 +137,7 @@ func multiGet(c *call) (reply, error) {
 		if err != nil {
 			return reply{}, err
 		}
-		b = appendDocument(b, d.index, d.id, rec, found, src)
+		b = appendDocument(b, d.index, d.id, rec, found, d.source)
 	}
 	return ok(append(b, "]}"...)), nil
 }

@@ -67,7 +67,8 @@ type (
 		LastPrefix bool
 	}
 	// Pattern matches where a whole value (Field.Exact) or one of its tokens
-	// fits. Kind says how Text is read.
+	// fits; a pattern with a dot in it (or what else joins tokens) where one of its
+	// words does, see Words. Kind says how Text is read.
 	Pattern struct {
 		Field Field
 		Kind  PatternKind

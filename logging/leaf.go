@@ -169,7 +169,7 @@ func (f Phrase) Literal(exact bool) Literal {
 
 // Test implements Leaf.
 func (f Pattern) Test() func(v Value, exact bool) bool {
-	fits := f.fits()
+	fits, words := f.fits(), f.ofWords()
 	return func(v Value, exact bool) bool {
 		switch {
 		case v.Kind == Missing:
@@ -178,6 +178,13 @@ func (f Pattern) Test() func(v Value, exact bool) bool {
 			return f.Kind != Fuzzy && fits(v.Text())
 		case exact:
 			return fits(v.Str)
+		case words:
+			for from, to := range Words(v.Str) {
+				if fits(lower(v.Str[from:to])) {
+					return true
+				}
+			}
+			return false
 		}
 		for from, to := nextToken(v.Str, 0); from < to; from, to = nextToken(v.Str, to) {
 			if fits(lower(v.Str[from:to])) {
@@ -190,6 +197,9 @@ func (f Pattern) Test() func(v Value, exact bool) bool {
 
 // TokenTest implements Leaf.
 func (f Pattern) TokenTest() (func(token string) bool, bool) {
+	if f.ofWords() {
+		return nil, false
+	}
 	fits := f.fits()
 	return func(token string) bool { return fits(lower(token)) }, true
 }

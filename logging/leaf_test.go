@@ -22,6 +22,8 @@ func TestLiteral(t *testing.T) {
 		{Pattern{Field: f, Kind: Wildcard, Text: "*xcepti?n*"}, false, Literal{"xcepti", DigitsUnknown}},
 		{Pattern{Field: f, Kind: Wildcard, Text: `a\*b`}, false, Literal{"a*b", DigitsNone}},
 		{Pattern{Field: f, Kind: Wildcard, Text: "*"}, false, Literal{}},
+		{Pattern{Field: f, Kind: Prefix, Text: "Web.example"}, false, Literal{"example", DigitsUnknown}},
+		{Pattern{Field: f, Kind: Prefix, Text: "web.example"}, true, Literal{"web.example", DigitsUnknown}},
 		{Pattern{Field: f, Kind: Fuzzy, Text: "abc"}, false, Literal{}},
 		{re(t, "f", "(time|out)of.*memory[0-9]").(Leaf), false, Literal{"memory", DigitsUnknown}},
 		{re(t, "f", "connect(ion)+s?").(Leaf), false, Literal{"connect", DigitsUnknown}},
@@ -41,7 +43,7 @@ func TestLiteral(t *testing.T) {
 // randomLeaf makes a leaf that has a chance to match what randomText makes.
 func randomLeaf(rnd *rand.Rand, f Field) Leaf {
 	texts := []string{"a", "b1", "Ab", "ſa", "K", "k", "aé", "É", "1", "5", "b.a", "a b", "", "\xff", "true", "2026-11-22T12:00:00Z"}
-	patterns := []string{"a*", "*1*", "?b", `\**`, "*é*", "a[b1]+", "(a|b).*", "K", "[Kk]1?", "a+b*", "\xff"}
+	patterns := []string{"a*", "b.?", "*1*", "?b", `\**`, "*é*", "a[b1]+", "(a|b).*", "K", "[Kk]1?", "a+b*", "\xff"}
 	text, pattern := texts[rnd.IntN(len(texts))], patterns[rnd.IntN(len(patterns))]
 	fold := rnd.IntN(2) == 0
 	bound := func() *Bound {

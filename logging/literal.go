@@ -2,12 +2,28 @@ package logging
 
 import (
 	"regexp/syntax"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
 
-// Literal implements Leaf: the longest run of characters that the pattern asks for.
-func (f Pattern) Literal(bool) Literal {
+// Literal implements Leaf: the longest run of characters that the pattern asks
+// for; of a pattern for words that of a single token.
+func (f Pattern) Literal(exact bool) Literal {
+	l := f.literal()
+	if exact || !f.ofWords() {
+		return l
+	}
+	longest := ""
+	for part := range strings.FieldsFuncSeq(l.Text, joins) {
+		if len(part) > len(longest) {
+			longest = part
+		}
+	}
+	return Literal{Text: longest, Digits: digitsIn(longest)}
+}
+
+func (f Pattern) literal() Literal {
 	switch f.Kind {
 	case Prefix:
 		text := lower(f.Text)

@@ -3,6 +3,7 @@ package logging
 import (
 	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -20,6 +21,9 @@ func NewRegexp(field Field, pattern string) (Pattern, error) {
 		return Pattern{}, fmt.Errorf("%w: regular expression of %d characters: shorten it to %d", ErrQuery, len(pattern), regexpLenMax)
 	}
 	if err := checkLucene(pattern); err != nil {
+		return Pattern{}, fmt.Errorf("%w: regular expression /%s/: %w", ErrQuery, pattern, err)
+	}
+	if _, err := syntax.Parse(pattern, syntax.Perl); err != nil { // before it stands between the anchors
 		return Pattern{}, fmt.Errorf("%w: regular expression /%s/: %w", ErrQuery, pattern, err)
 	}
 	var err error
@@ -75,6 +79,19 @@ func checkLucene(p string) error {
 		}
 	}
 	return nil
+}
+
+// ofWords reports whether the pattern asks for a character that stands between
+// tokens, as the dots of 10.0.* do. It is then held against words (see Words), as
+// which Elasticsearch analyses what it joins.
+func (f Pattern) ofWords() bool {
+	switch f.Kind {
+	case Prefix, Wildcard:
+		return strings.ContainsFunc(f.Text, joins)
+	case Regexp:
+		return strings.Contains(f.Text, `\.`)
+	}
+	return false
 }
 
 // Equal reports whether two patterns mean the same.

@@ -26,7 +26,8 @@ const (
 )
 
 // Parse reads a date. What has no zone of its own is read in zone (nil: UTC).
-// Missing components are the first possible ones, or the last with up.
+// Missing components are the first possible ones; with up those of the time of
+// day are the last possible ones: "2024-03" is the end of the 1st of March.
 func (f *DateFormat) Parse(s string, zone *time.Location, up bool) (time.Time, error) {
 	for _, a := range f.alts {
 		if t, ok := a.parse(s, zone, up); ok {
@@ -248,7 +249,7 @@ func (d *partialDate) readZone(in *dateInput) bool {
 
 func (d *partialDate) time(zone *time.Location, up bool) (time.Time, bool) {
 	first := [7]int{1970, 1, 1, 0, 0, 0, 0}
-	last := [7]int{1970, 12, 31, 23, 59, 59, 999_999_999}
+	last := [7]int{1970, 1, 1, 23, 59, 59, 999_999_999}
 	v := first
 	if up {
 		v = last
@@ -268,9 +269,6 @@ func (d *partialDate) time(zone *time.Location, up bool) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	days := time.Date(v[pYear], time.Month(v[pMonth])+1, 0, 0, 0, 0, 0, time.UTC).Day()
-	if !d.set[pDay] {
-		v[pDay] = min(v[pDay], days)
-	}
 	if v[pDay] < 1 || v[pDay] > days {
 		return time.Time{}, false
 	}

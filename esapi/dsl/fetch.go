@@ -21,6 +21,9 @@ type SourceFilter struct {
 
 const patternsMax = 1024
 
+// ParseSource reads _source as the documents of _mget have it.
+func ParseSource(n Node) (SourceFilter, error) { return parseSource(n) }
+
 // parseSource reads _source: true, false, "a*", ["a","b"] or an object.
 func parseSource(n Node) (SourceFilter, error) {
 	var s SourceFilter
@@ -115,10 +118,10 @@ func (s SourceFilter) prune(n Node, path string, included bool) (Node, bool) {
 			if path != "" {
 				p = path + "." + key
 			}
-			if matchesAny(s.Excludes, p) {
+			if matchesPart(s.Excludes, p, key) {
 				continue
 			}
-			if v, ok := s.prune(n.Items[i], p, included || matchesAny(s.Includes, p)); ok {
+			if v, ok := s.prune(n.Items[i], p, included || matchesPart(s.Includes, p, key)); ok {
 				out.Keys, out.Items = append(out.Keys, key), append(out.Items, v)
 			}
 		}
@@ -133,6 +136,17 @@ func (s SourceFilter) prune(n Node, path string, included bool) (Node, bool) {
 		return out, included || len(out.Items) > 0
 	}
 	return n, included
+}
+
+// matchesPart reports whether a pattern fits a path, or what lies around its last
+// key where that has dots: "b.x" inside "a" lies inside "a.b", too.
+func matchesPart(patterns []string, path, key string) bool {
+	for i, c := range key {
+		if c == '.' && matchesAny(patterns, path[:len(path)-len(key)+i]) {
+			return true
+		}
+	}
+	return matchesAny(patterns, path)
 }
 
 func matchesAny(patterns []string, name string) bool {
@@ -167,6 +181,7 @@ func Glob(pattern, name string) bool {
 type fieldFormat struct {
 	pattern string
 	format  *DateFormat // nil: the default
+	sorted  bool        // of docvalue_fields: values in their order, a string but once
 }
 
 func parseFields(key string, n Node) ([]fieldFormat, error) {
@@ -179,17 +194,18 @@ func parseFields(key string, n Node) ([]fieldFormat, error) {
 	if len(items) > patternsMax {
 		return nil, Parsing("[%s] has more than %d entries", key, patternsMax)
 	}
+	sorted := key == "docvalue_fields"
 	var out []fieldFormat
 	for _, it := range items {
 		if it.Kind == Text {
-			out = append(out, fieldFormat{pattern: it.Text})
+			out = append(out, fieldFormat{pattern: it.Text, sorted: sorted})
 			continue
 		}
 		name, ok := it.Get("field")
 		if !ok || name.Kind != Text {
 			return nil, Parsing("[%s] entries want a [field]", key)
 		}
-		f := fieldFormat{pattern: name.Text}
+		f := fieldFormat{pattern: name.Text, sorted: sorted}
 		for i, k := range it.Keys {
 			switch k {
 			case "field", "include_unmapped":
@@ -224,23 +240,27 @@ type shownField struct {
 func collectFields(doc *logging.Doc, entries []fieldFormat) []shownField {
 	var out []shownField
 	at := map[string]int{}
-	add := func(name string, vals []logging.Value, f *DateFormat) {
+	add := func(name string, vals []logging.Value, e fieldFormat) {
 		if len(vals) == 0 {
 			return
 		}
 		if i, ok := at[name]; ok {
-			if f != nil {
-				out[i].format = f
+			if e.format != nil {
+				out[i].format = e.format
 			}
 			return
 		}
 		at[name] = len(out)
-		out = append(out, shownField{name, vals, f})
+		if e.sorted && len(vals) > 1 {
+			vals = slices.SortedFunc(slices.Values(vals), logging.Compare)
+			vals = slices.CompactFunc(vals, func(a, b logging.Value) bool { return a.Kind == logging.KindString && a == b })
+		}
+		out = append(out, shownField{name, vals, e.format})
 	}
 	var names []string
 	for _, e := range entries {
 		if !strings.Contains(e.pattern, "*") {
-			add(e.pattern, doc.Values(exactly(e.pattern)), e.format)
+			add(e.pattern, doc.Values(exactly(e.pattern)), e)
 			continue
 		}
 		if names == nil {
@@ -248,7 +268,7 @@ func collectFields(doc *logging.Doc, entries []fieldFormat) []shownField {
 		}
 		for _, name := range names {
 			if Glob(e.pattern, name) {
-				add(name, doc.Values(logging.Field{Name: name}), e.format)
+				add(name, doc.Values(logging.Field{Name: name}), e)
 			}
 		}
 	}

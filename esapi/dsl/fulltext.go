@@ -17,43 +17,10 @@ func anyField(f logging.Field) bool { return f.Name == "" || strings.Contains(f.
 // logging.Analyze makes several tokens: those are then searched as a phrase.
 func words(text string) []string {
 	var out []string
-	start, last := -1, 0
-	for from, to := range logging.Tokens(text) {
-		if start >= 0 && !joined(text, last, from) {
-			out = append(out, text[start:last])
-			start = -1
-		}
-		if start < 0 {
-			start = from
-		}
-		last = to
-	}
-	if start >= 0 {
-		out = append(out, text[start:last])
+	for from, to := range logging.Words(text) {
+		out = append(out, text[from:to])
 	}
 	return out
-}
-
-// joined reports whether the single character between two tokens holds them
-// together: a dot or an apostrophe between letters or between digits, a comma
-// between digits (Unicode Standard Annex 29, WB6, WB7, WB11 and WB12).
-func joined(text string, from, to int) bool {
-	if to-from != 1 {
-		return false
-	}
-	before, _ := utf8.DecodeLastRuneInString(text[:from])
-	after, _ := utf8.DecodeRuneInString(text[to:])
-	digits := unicode.IsDigit(before) && unicode.IsDigit(after)
-	letters := unicode.IsLetter(before) && unicode.IsLetter(after)
-	switch text[from] {
-	case '.', '\'':
-		return digits || letters
-	case ',', ';':
-		return digits
-	case ':':
-		return letters
-	}
-	return false
 }
 
 // word finds one word. What is more than a plain token keeps its spelling for
@@ -78,6 +45,13 @@ func whole(f logging.Field, text string) logging.Filter {
 // fullText finds the words of a text: any of them (least 1), some, or all
 // (least < 0). Where the field holds whole values, the whole text.
 func (p *parser) fullText(f logging.Field, text string, least func(n int) (int, error)) (logging.Filter, error) {
+	return p.fullTexts(f, []string{text}, least)
+}
+
+// fullTexts is fullText of texts that are one, written with blanks between them,
+// where a value that is no text may be one of them, too.
+func (p *parser) fullTexts(f logging.Field, texts []string, least func(n int) (int, error)) (logging.Filter, error) {
+	text := strings.Join(texts, " ")
 	if isDate(f) {
 		return p.oneTerm(f, text, false)
 	}
@@ -91,9 +65,17 @@ func (p *parser) fullText(f logging.Field, text string, least func(n int) (int, 
 	if err := p.count(len(ws)); err != nil {
 		return nil, err
 	}
-	of := make([]logging.Filter, len(ws))
-	for i, w := range ws {
-		of[i] = word(f, w, w)
+	of := make([]logging.Filter, 0, len(ws))
+	for _, t := range texts {
+		parts := words(t)
+		for _, w := range parts {
+			if len(parts) == 1 {
+				of = append(of, word(f, w, w))
+				continue
+			}
+			// Half of cart-7 is no whole value and no number.
+			of = append(of, logging.Phrase{Field: f, Tokens: logging.Analyze(w), Raw: t})
+		}
 	}
 	n, err := least(len(ws))
 	if err != nil {

@@ -85,6 +85,10 @@ func (f *highlightField) settings(n Node) error {
 		case "require_field_match":
 			match, _ := v.Bool()
 			f.anyField = !match
+		case "type":
+			if v.Text != "unified" && v.Text != "plain" && v.Text != "fvh" {
+				err = Illegal("unknown highlighter type [%s]", clip(v.Text))
+			}
 		case "highlight_query", "matched_fields", "no_match_size":
 			if key != "no_match_size" || v.Text != "0" {
 				err = Parsing("[highlight] does not support [%s]", key)

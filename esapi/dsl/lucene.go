@@ -251,7 +251,7 @@ func (l *luceneParser) terms(fields []logging.Field, n int) (logging.Filter, err
 		case !l.set.and && logging.IsKeyword(f.Name):
 			return l.oneOf(f, parts)
 		}
-		return l.fullText(f, strings.Join(parts, " "), least)
+		return l.fullTexts(f, parts, least)
 	})
 }
 
@@ -358,11 +358,13 @@ func (l *luceneParser) term(fields []logging.Field) (logging.Filter, error) {
 		case tRange:
 			return l.rangeOver(f, t.rng.lowEnd(), t.rng.highEnd(), dateSettings{zone: l.set.zone})
 		case tRegexp:
-			r, err := logging.NewRegexp(f, t.text)
-			if err != nil {
-				return nil, badQueryString(l.query, clip(reason(err)))
-			}
-			return r, nil
+			return spellings(f, t.text, func(s string) (logging.Filter, error) {
+				r, err := logging.NewRegexp(f, s)
+				if err != nil {
+					return nil, badQueryString(l.query, clip(reason(err)))
+				}
+				return r, nil
+			})
 		case tQuoted:
 			slop := l.set.slop
 			if isFuzzy && edits != "" {

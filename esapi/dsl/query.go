@@ -197,7 +197,11 @@ func minimumShouldMatch(s string, of int) (int, error) {
 		return 0, Parsing("[minimum_should_match] [%s] is not supported: want a number or a percentage", clip(s))
 	}
 	if percent {
-		n = n * of / 100
+		part := n * of / 100 // cut towards nothing, of those that may be missing too
+		if n < 0 {
+			part += of
+		}
+		return part, nil
 	}
 	if n < 0 {
 		n += of
@@ -242,8 +246,11 @@ func idsQuery(n Node) (logging.Filter, error) {
 		return nil, err
 	}
 	v, ok := n.Get("values")
+	if !ok {
+		return logging.None{}, nil
+	}
 	ids, isList := v.Strings()
-	if !ok || !isList {
+	if !isList {
 		return nil, Parsing("[ids] requires providing ids in [values]")
 	}
 	return logging.IDs(ids), nil

@@ -105,7 +105,9 @@ func (h *hitsPlan) appendHits(dst []byte, hits []logging.Hit, hl *highlighter, n
 func (h *hitsPlan) appendHit(dst []byte, hit *logging.Hit, hl *highlighter) []byte {
 	r := &hit.Record
 	dst = jsontext.AppendString(append(dst, `{"_index":`...), r.Index)
-	dst = jsontext.AppendString(append(dst, `,"_id":`...), r.ID)
+	if !h.bare {
+		dst = jsontext.AppendString(append(dst, `,"_id":`...), r.ID)
+	}
 	if h.version {
 		dst = append(dst, `,"_version":1`...)
 	}
@@ -118,7 +120,7 @@ func (h *hitsPlan) appendHit(dst []byte, hit *logging.Hit, hl *highlighter) []by
 	} else {
 		dst = append(dst, `,"_score":null`...)
 	}
-	if !h.source.None {
+	if !h.source.None && !h.bare {
 		dst = h.source.Append(append(dst, `,"_source":`...), r.Source)
 	}
 	var doc *logging.Doc

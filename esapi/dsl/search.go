@@ -1,6 +1,7 @@
 package dsl
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -40,6 +41,7 @@ type hitsPlan struct {
 	highlight      *highlightPlan
 	version, seqNo bool
 	trackScores    bool
+	bare           bool // stored_fields: _none_, no id and no source
 }
 
 // Params gives a request's URL parameters; "" where absent.
@@ -71,10 +73,8 @@ func ParseSearch(body Node, params Params, env Env) (*Search, error) {
 		v := body.Items[i]
 		switch key {
 		case "query":
-			if v.Kind != Null && len(v.Keys) > 0 {
+			if v.Kind != Null {
 				s.Query.Filter, err = p.query(v, 0)
-			} else if v.Kind != Object && v.Kind != Null {
-				err = Parsing("[query] wants an object")
 			}
 		case "post_filter":
 			post, err = p.query(v, 0)
@@ -240,6 +240,9 @@ func parseHits(n Node) (*hitsPlan, error) {
 			h.seqNo, _ = v.Bool()
 		case "track_scores":
 			h.trackScores, _ = v.Bool()
+		case "stored_fields":
+			names, _ := v.Strings()
+			h.bare = slices.Contains(names, "_none_")
 		}
 		if err != nil {
 			return nil, err
@@ -279,9 +282,10 @@ func (s *Search) params(p *parser, get Params) error {
 	}
 	if v := get("docvalue_fields"); v != "" {
 		for name := range strings.SplitSeq(v, ",") {
-			s.hits.docValues = append(s.hits.docValues, fieldFormat{pattern: name})
+			s.hits.docValues = append(s.hits.docValues, fieldFormat{pattern: name, sorted: true})
 		}
 	}
+	s.hits.bare = s.hits.bare || get("stored_fields") == "_none_"
 	s.hits.source.sourceURL(get)
 	if v := get("track_total_hits"); v != "" {
 		if err := s.trackTotal(v); err != nil {
