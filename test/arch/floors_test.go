@@ -74,13 +74,14 @@ var floors = map[string]int{
 	"cmd/oriel": 6,
 	"demo":      6,
 
-	"test/arch":       7,
-	"test/debian":     7,
-	"test/kubetest":   7,
-	"test/opensearch": 7,
-	"test/script":     7,
-	"test/sim":        7,
-	"test/real":       7,
+	"test/arch":           7,
+	"test/debian":         7,
+	"test/kubetest":       7,
+	"test/conformance/es": 7,
+	"test/opensearch":     7,
+	"test/script":         7,
+	"test/sim":            7,
+	"test/real":           7,
 }
 
 // engines are known to the edges by the interfaces of floors 1 and 2 alone.
