@@ -16,7 +16,8 @@ import (
 // multi-search of a large dashboard too.
 const bodyBytesMax = 16 << 20
 
-// body reads the request's body, unpacked.
+// body reads the request's body, unpacked. Clients that cannot send one with GET
+// hand it over as the parameter source.
 func (c *call) body() ([]byte, error) {
 	var in io.Reader = c.r.Body
 	switch enc := c.r.Header.Get("Content-Encoding"); enc {
@@ -38,6 +39,8 @@ func (c *call) body() ([]byte, error) {
 		return nil, &dsl.Error{Status: http.StatusRequestEntityTooLarge, Type: "content_too_long_exception", Reason: "the body is larger than " + strconv.Itoa(bodyBytesMax) + " bytes"}
 	case err != nil:
 		return nil, &dsl.Error{Status: http.StatusBadRequest, Type: "parse_exception", Reason: "the body cannot be read: " + clip(err.Error())}
+	case len(b) == 0:
+		return []byte(c.param("source")), nil
 	}
 	return b, nil
 }

@@ -2,7 +2,6 @@ package esapi
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,38 +9,30 @@ import (
 
 	"github.com/oriel-project/oriel/esapi/dsl"
 	"github.com/oriel-project/oriel/internal/jsontext"
-	"github.com/oriel-project/oriel/logging"
 )
 
-// catColumn is one column of _cat/indices.
-type catColumn struct {
+// column is one column of a table of _cat.
+type column struct {
 	name   string
 	short  string
 	number bool
-	hidden bool // not among the default ones
-	of     func(logging.IndexInfo, sizes) string
+	hidden bool // not among those shown where none are named
 }
 
-// sizes says how bytes are written.
-type sizes string
-
-var catColumns = []catColumn{
-	{name: "health", short: "h", of: func(logging.IndexInfo, sizes) string { return "green" }},
-	{name: "status", short: "s", of: func(logging.IndexInfo, sizes) string { return "open" }},
-	{name: "index", short: "i", of: func(i logging.IndexInfo, _ sizes) string { return i.Name }},
-	{name: "uuid", short: "id", of: func(i logging.IndexInfo, _ sizes) string { return uuid("index " + i.Name) }},
-	{name: "pri", short: "p", number: true, of: func(logging.IndexInfo, sizes) string { return "1" }},
-	{name: "rep", short: "r", number: true, of: func(logging.IndexInfo, sizes) string { return "0" }},
-	{name: "docs.count", short: "dc", number: true, of: func(i logging.IndexInfo, _ sizes) string { return strconv.FormatInt(i.Docs, 10) }},
-	{name: "docs.deleted", short: "dd", number: true, of: func(logging.IndexInfo, sizes) string { return "0" }},
-	{name: "store.size", short: "ss", number: true, of: func(i logging.IndexInfo, s sizes) string { return s.format(i.Bytes) }},
-	{name: "pri.store.size", number: true, of: func(i logging.IndexInfo, s sizes) string { return s.format(i.Bytes) }},
-	{name: "dataset.size", number: true, hidden: true, of: func(i logging.IndexInfo, s sizes) string { return s.format(i.Bytes) }},
+// cell is one value of a row.
+type cell struct {
+	text string
+	n    int64 // what a column of numbers is sorted by
 }
 
-func (s sizes) format(n int64) string {
+func textCell(s string) cell      { return cell{text: s} }
+func numberCell(n int64) cell     { return cell{strconv.FormatInt(n, 10), n} }
+func (c *call) size(n int64) cell { return cell{bytesText(n, c.param("bytes")), n} }
+
+// bytesText writes a size in the unit, or with the unit that suits it.
+func bytesText(n int64, unit string) string {
 	units := []string{"b", "kb", "mb", "gb", "tb", "pb"}
-	if i := slices.Index(units, string(s)); i >= 0 {
+	if i := slices.Index(units, unit); i >= 0 {
 		return strconv.FormatInt(n>>(10*i), 10)
 	}
 	f := float64(n)
@@ -55,92 +46,77 @@ func (s sizes) format(n int64) string {
 	return ""
 }
 
-// catIndices answers _cat/indices as a table, or as JSON where asked.
-func catIndices(c *call) (reply, error) {
-	v, ch, err := c.openFor()
+// table answers with rows of all columns: those that ?h= names, sorted by ?s=,
+// as text, or as JSON where asked.
+func (c *call) table(columns []column, rows [][]cell) (reply, error) {
+	if c.on("help") {
+		var b []byte
+		for _, col := range columns {
+			b = fmt.Appendf(b, "%s | %s | \n", col.name, col.short)
+		}
+		return reply{plain: true, body: b}, nil
+	}
+	shown, err := c.shownColumns(columns)
 	if err != nil {
 		return reply{}, err
 	}
-	defer v.Close()
-	var columns []catColumn
-	if h := c.param("h"); h != "" {
-		for name := range strings.SplitSeq(h, ",") {
-			for _, col := range catColumns {
-				if name != "" && (dsl.Glob(name, col.name) || name == col.short) {
-					columns = append(columns, col)
-				}
-			}
-			if len(columns) > 100 {
-				return reply{}, dsl.Illegal("more than 100 columns")
-			}
-		}
-	} else {
-		columns = slices.DeleteFunc(slices.Clone(catColumns), func(c catColumn) bool { return c.hidden })
-	}
-	infos := slices.Clone(ch.infos)
-	if err := catSort(infos, c.param("s")); err != nil {
+	if rows, err = sortRows(columns, rows, c.param("s")); err != nil {
 		return reply{}, err
 	}
-	size := sizes(c.param("bytes"))
 	accept := c.r.Header.Get("Accept")
-	if f := c.param("format"); f == "json" || (f == "" && strings.Contains(accept, "json") && !strings.Contains(accept, "text/plain")) {
-		b := []byte{'['}
-		for i, info := range infos {
-			if i > 0 {
-				b = append(b, ',')
-			}
-			b = append(b, '{')
-			for j, col := range columns {
-				if j > 0 {
-					b = append(b, ',')
-				}
-				b = append(jsontext.AppendString(b, col.name), ':')
-				b = jsontext.AppendString(b, col.of(info, size))
-			}
-			b = append(b, '}')
-		}
-		return ok(append(b, ']')), nil
+	switch f := c.param("format"); {
+	case f == "json", f == "yaml", f == "" && (strings.Contains(accept, "json") && !strings.Contains(accept, "text/plain") || wantsYAML(c)):
+		return ok(jsonTable(columns, shown, rows)), nil
 	}
-	var rows [][]string
-	if c.on("v") {
-		var head []string
-		for _, col := range columns {
-			head = append(head, col.name)
-		}
-		rows = append(rows, head)
-	}
-	for _, info := range infos {
-		var row []string
-		for _, col := range columns {
-			row = append(row, col.of(info, size))
-		}
-		rows = append(rows, row)
-	}
-	return reply{plain: true, body: table(columns, rows)}, nil
+	return reply{plain: true, body: textTable(columns, shown, rows, c.on("v"))}, nil
 }
 
-// catSort sorts by the columns of ?s=docs.count:desc,index.
-func catSort(infos []logging.IndexInfo, by string) error {
+// shownColumns gives the places of the columns that are asked for.
+func (c *call) shownColumns(columns []column) ([]int, error) {
+	var shown []int
+	h := c.param("h")
+	if h == "" {
+		for i, col := range columns {
+			if !col.hidden {
+				shown = append(shown, i)
+			}
+		}
+		return shown, nil
+	}
+	for name := range strings.SplitSeq(h, ",") {
+		for i, col := range columns {
+			if name = strings.TrimSpace(name); name != "" && (dsl.Glob(name, col.name) || name == col.short) {
+				shown = append(shown, i)
+			}
+		}
+		if len(shown) > 100 {
+			return nil, dsl.Illegal("more than 100 columns")
+		}
+	}
+	return shown, nil
+}
+
+// sortRows sorts by the columns of ?s=docs.count:desc,index.
+func sortRows(columns []column, rows [][]cell, by string) ([][]cell, error) {
 	if by == "" {
-		return nil
+		return rows, nil
 	}
 	keys := strings.Split(by, ",")
-	if len(keys) > len(catColumns) {
-		return dsl.Illegal("more sort keys than columns")
+	if len(keys) > len(columns) {
+		return nil, dsl.Illegal("more sort keys than columns")
 	}
+	rows = slices.Clone(rows)
 	slices.Reverse(keys) // stable sorts from the last key to the first
 	for _, key := range keys {
 		name, order, _ := strings.Cut(key, ":")
-		i := slices.IndexFunc(catColumns, func(c catColumn) bool { return c.name == name || (c.short == name && name != "") })
-		if i < 0 {
-			return dsl.Illegal("Unable to sort by unknown sort key `%s`", clip(name))
+		at := slices.IndexFunc(columns, func(c column) bool { return name != "" && (c.name == name || c.short == name) })
+		if at < 0 {
+			return nil, dsl.Illegal("Unable to sort by unknown sort key `%s`", clip(name))
 		}
-		col := catColumns[i]
-		slices.SortStableFunc(infos, func(a, b logging.IndexInfo) int {
-			x, y := col.of(a, "b"), col.of(b, "b")
-			c := strings.Compare(x, y)
-			if col.number && len(x) != len(y) {
-				c = len(x) - len(y)
+		slices.SortStableFunc(rows, func(a, b []cell) int {
+			c := strings.Compare(a[at].text, b[at].text)
+			if columns[at].number {
+				c = int(min(max(a[at].n-b[at].n, -1), 1))
 			}
 			if order == "desc" {
 				return -c
@@ -148,54 +124,64 @@ func catSort(infos []logging.IndexInfo, by string) error {
 			return c
 		})
 	}
-	return nil
+	return rows, nil
 }
 
-func table(columns []catColumn, rows [][]string) []byte {
-	widths := make([]int, len(columns))
-	for _, row := range rows {
-		for i, cell := range row {
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
-		}
-	}
-	var b []byte
-	for _, row := range rows {
-		var line strings.Builder
-		for i, cell := range row {
-			if i > 0 {
-				line.WriteByte(' ')
-			}
-			if columns[i].number {
-				fmt.Fprintf(&line, "%*s", widths[i], cell)
-			} else {
-				fmt.Fprintf(&line, "%-*s", widths[i], cell)
-			}
-		}
-		b = append(append(b, strings.TrimRight(line.String(), " ")...), '\n')
-	}
-	return b
-}
-
-// catHealth answers _cat/health with one line.
-func catHealth(c *call) (reply, error) {
-	now := c.api.o.Clock().UTC()
-	line := fmt.Sprintf("%d %s %s green 1 1 0 0 0 0 0 0 - 100.0%%\n", now.Unix(), now.Format("15:04:05"), clusterName)
-	return reply{plain: true, body: []byte(line)}, nil
-}
-
-// resolveIndex answers _resolve/index.
-func resolveIndex(c *call) (reply, error) {
-	v, ch, err := c.openFor()
-	if err != nil {
-		return reply{}, err
-	}
-	defer v.Close()
-	b := []byte(`{"indices":[`)
-	for i, name := range ch.names() {
+func jsonTable(columns []column, shown []int, rows [][]cell) []byte {
+	b := []byte{'['}
+	for i, row := range rows {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(jsontext.AppendString(append(b, `{"name":`...), name), `,"attributes":["open"]}`...)
+		b = append(b, '{')
+		for j, at := range shown {
+			if j > 0 {
+				b = append(b, ',')
+			}
+			b = append(jsontext.AppendString(b, columns[at].name), ':')
+			b = jsontext.AppendString(b, row[at].text)
+		}
+		b = append(b, '}')
 	}
-	return reply{status: http.StatusOK, body: append(b, `],"aliases":[],"data_streams":[]}`...)}, nil
+	return append(b, ']')
+}
+
+func textTable(columns []column, shown []int, rows [][]cell, head bool) []byte {
+	var lines [][]string
+	if head {
+		var line []string
+		for _, at := range shown {
+			line = append(line, columns[at].name)
+		}
+		lines = append(lines, line)
+	}
+	for _, row := range rows {
+		var line []string
+		for _, at := range shown {
+			line = append(line, row[at].text)
+		}
+		lines = append(lines, line)
+	}
+	widths := make([]int, len(shown))
+	for _, line := range lines {
+		for i, text := range line {
+			widths[i] = max(widths[i], utf8.RuneCountInString(text))
+		}
+	}
+	var b []byte
+	for _, line := range lines {
+		var out strings.Builder
+		for i, text := range line {
+			if i > 0 {
+				out.WriteByte(' ')
+			}
+			if columns[shown[i]].number {
+				fmt.Fprintf(&out, "%*s", widths[i], text)
+			} else {
+				fmt.Fprintf(&out, "%-*s", widths[i], text)
+			}
+		}
+		b = append(append(b, strings.TrimRight(out.String(), " ")...), '\n')
+	}
+	return b
 }

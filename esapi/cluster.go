@@ -33,8 +33,16 @@ func root(c *call) (reply, error) {
 	return ok(b), nil
 }
 
+// nodeID is the one node's.
+var nodeID = uuid("node " + clusterName)
+
 // nodes answers sniffing clients with the one node they shall talk to.
 func nodes(c *call) (reply, error) {
+	return ok(c.appendNode(nil, func(b []byte) []byte { return b })), nil
+}
+
+// appendNode appends the answer about nodes; more appends members to the one.
+func (c *call) appendNode(b []byte, more func([]byte) []byte) []byte {
 	o := c.api.o
 	addr := o.PublishAddress
 	if addr == "" {
@@ -50,8 +58,8 @@ func nodes(c *call) (reply, error) {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
 	}
-	b := jsontext.AppendString([]byte(`{"_nodes":{"total":1,"successful":1,"failed":0},"cluster_name":`), clusterName)
-	b = append(jsontext.AppendString(append(b, `,"nodes":{`...), uuid("node "+clusterName)), ':')
+	b = jsontext.AppendString(append(b, `{"_nodes":{"total":1,"successful":1,"failed":0},"cluster_name":`...), clusterName)
+	b = append(jsontext.AppendString(append(b, `,"nodes":{`...), nodeID), ':')
 	b = jsontext.AppendString(append(b, `{"name":`...), clusterName)
 	b = jsontext.AppendString(append(b, `,"transport_address":`...), addr)
 	b = jsontext.AppendString(append(b, `,"host":`...), host)
@@ -60,7 +68,8 @@ func nodes(c *call) (reply, error) {
 	b = append(b, `,"build_flavor":"default","build_type":"tar","roles":["data","ingest","master"],"attributes":{},"http":{"bound_address":[`...)
 	b = jsontext.AppendString(b, addr)
 	b = jsontext.AppendString(append(b, `],"publish_address":`...), addr)
-	return ok(append(b, `,"max_content_length_in_bytes":104857600}}}}`...)), nil
+	b = append(b, `,"max_content_length_in_bytes":104857600}`...)
+	return append(more(b), `}}}`...)
 }
 
 // publishAddress names the host that the client itself named, so that it comes

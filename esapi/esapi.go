@@ -139,8 +139,11 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case rt != nil:
 		name = rt.Pattern
 		c.vars = vars
-		var err error
-		if out, err = rt.handle(c); err != nil {
+		err := c.checkParams(rt)
+		if err == nil {
+			out, err = rt.handle(c)
+		}
+		if err != nil {
 			out = c.failure(err)
 		}
 	case len(allowed) > 0:

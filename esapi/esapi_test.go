@@ -271,7 +271,7 @@ func TestIsolation(t *testing.T) {
 		"/_search":  `{"query":{"match_all":{}},"aggs":{"f":{"terms":{"field":"_index"}}}}`,
 		"/_pit":     `{"id":"x"}`,
 	}
-	for _, rt := range a.Routes() {
+	for _, rt := range a.routes {
 		if len(rt.Methods) == 0 || rt.Pattern == "" {
 			t.Errorf("route %v names no methods", rt)
 		}
@@ -283,8 +283,17 @@ func TestIsolation(t *testing.T) {
 				}
 			}
 			one := func(index string) *httptest.ResponseRecorder {
-				path := strings.NewReplacer("{index}", index, "{id}", "b1", "{nodes}", "_all", "{type}", "_all", "{scroll}", "x", "{alias}", "*").Replace(rt.Pattern)
-				w := send(t, lone, method, path+"?fields=*&keep_alive=1m&q=*", strings.ReplaceAll(body, "INDEX", index))
+				path := strings.NewReplacer("{index}", index, "{id}", "b1", "{nodes}", "_all", "{type}", "_all", "{scroll}", "x", "{alias}", "*", "{metrics}", "_all", "{name}", "x").Replace(rt.Pattern)
+				query := "?pretty=false"
+				for _, p := range []string{"fields=*", "keep_alive=1m", "q=*"} {
+					if key, _, _ := strings.Cut(p, "="); slices.Contains(rt.params, key) {
+						query += "&" + p
+					}
+				}
+				w := send(t, lone, method, path+query, strings.ReplaceAll(body, "INDEX", index))
+				if strings.Contains(w.Body.String(), "unrecognized") {
+					t.Errorf("%s %s: %s", method, path, w.Body)
+				}
 				text := mask(strings.ReplaceAll(w.Body.String(), index, "INDEX"))
 				if strings.Contains(text, "FOREIGN") || strings.Contains(text, "foreign_field") {
 					t.Errorf("%s %s shows what is not the caller's: %s", method, path, text)

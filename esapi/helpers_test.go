@@ -81,7 +81,7 @@ func as(a *API, read tenant.Read, write tenant.Write) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := r.Context()
 		switch access, _ := a.Access(r); access {
-		case httpx.Read:
+		case httpx.Read, httpx.Known:
 			ctx = tenant.WithRead(ctx, read)
 		case httpx.Write:
 			ctx = tenant.WithWrite(ctx, write)

@@ -12,13 +12,20 @@ import (
 type indexOptions struct {
 	ignoreUnavailable bool // a concrete name that is not there is left out, not an error
 	allowNone         bool // patterns that match nothing are no error
+	noneOpen          bool // patterns are not about open indices, which all are
 }
 
 func (c *call) indexOptions() indexOptions {
 	return indexOptions{
 		ignoreUnavailable: c.on("ignore_unavailable"),
 		allowNone:         c.param("allow_no_indices") != "false",
+		noneOpen:          noneOpen(c.param("expand_wildcards")),
 	}
+}
+
+// noneOpen reports whether expand_wildcards leaves open indices out.
+func noneOpen(states string) bool {
+	return states != "" && !strings.Contains(states, "open") && !strings.Contains(states, "all")
 }
 
 // chosen are the concrete indices that an expression means.
@@ -57,7 +64,10 @@ const (
 func (c *call) choose(infos []logging.IndexInfo, parts []string, o indexOptions) (chosen, error) {
 	parts = trimmed(parts)
 	if len(parts) == 0 || (len(parts) == 1 && (parts[0] == "_all" || parts[0] == "*")) {
-		return chosen{infos, true}, nil
+		if o.noneOpen {
+			infos = nil
+		}
+		return chosen{infos, !o.noneOpen}, nil
 	}
 	if len(parts) > indexPartsMax {
 		return chosen{}, dsl.Illegal("more than %d index names in one request", indexPartsMax)
@@ -98,7 +108,7 @@ func (c *call) choose(infos []logging.IndexInfo, parts []string, o indexOptions)
 		wild = true
 		hit := false
 		for i := range infos {
-			if dsl.Glob(name, infos[i].Name) {
+			if !o.noneOpen && dsl.Glob(name, infos[i].Name) {
 				in[i], hit = !out, true
 			}
 		}

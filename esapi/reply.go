@@ -43,7 +43,11 @@ func (c *call) finish(out reply) int {
 	}
 	if !out.plain {
 		out.body = c.shape(out.body)
-		h.Set("Content-Type", c.mediaType())
+		if len(out.body) > 0 && wantsYAML(c) {
+			h.Set("Content-Type", "application/yaml")
+		} else {
+			h.Set("Content-Type", c.mediaType())
+		}
 	} else {
 		h.Set("Content-Type", "text/plain; charset=UTF-8")
 	}
@@ -107,10 +111,10 @@ func (c *call) mediaType() string {
 // Bounds of replies that are filtered or indented, in values.
 const replyValuesMax = 20_000_000
 
-// shape applies filter_path and pretty.
+// shape applies filter_path, pretty and format=yaml.
 func (c *call) shape(body []byte) []byte {
-	paths, pretty := c.param("filter_path"), c.on("pretty")
-	if (paths == "" && !pretty) || len(body) == 0 {
+	paths, pretty, yaml := c.param("filter_path"), c.on("pretty"), wantsYAML(c)
+	if (paths == "" && !pretty && !yaml) || len(body) == 0 {
 		return body
 	}
 	n, err := dsl.ParseJSON(body, replyValuesMax)
@@ -119,6 +123,9 @@ func (c *call) shape(body []byte) []byte {
 	}
 	if paths != "" {
 		n = dsl.FilterPath(n, strings.Split(clipPaths(paths), ","))
+	}
+	if yaml {
+		return appendYAML(nil, n)
 	}
 	if pretty {
 		return append(n.AppendIndent(nil, 0), '\n')

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -285,6 +286,9 @@ func (c *call) header(h dsl.Node) (parts []string, o indexOptions, err error) {
 			}
 		case "ignore_unavailable", "ignoreUnavailable":
 			o.ignoreUnavailable, _ = val.Bool()
+		case "expand_wildcards", "expandWildcards":
+			list, _ := val.Strings()
+			o.noneOpen = noneOpen(strings.Join(list, ","))
 		case "allow_no_indices", "allowNoIndices":
 			if b, isBool := val.Bool(); isBool {
 				o.allowNone = b

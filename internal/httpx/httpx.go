@@ -16,6 +16,7 @@ type Access string
 // handler runs.
 const (
 	Open     Access = "open"     // nothing: liveness, product greeting
+	Known    Access = "known"    // a credential of any kind; a read scope where that may read
 	Read     Access = "read"     // a read scope; the handler sees that scope only
 	Write    Access = "write"    // a write scope
 	Agent    Access = "agent"    // a cluster's credential

@@ -93,6 +93,11 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		ctx = tenant.WithNamed(ctx, n.tenant)
 	}
 	switch what {
+	case httpx.Known:
+		// Nothing of a tenant's is asked for: who only writes may know it, too.
+		if rs, denied := g.access.narrowed(caller, httpx.Read, chosen); denied == nil {
+			ctx = tenant.WithRead(ctx, rs)
+		}
 	case httpx.Write, httpx.Agent:
 		var ws tenant.Write
 		if ws, err = g.access.write(caller, what, chosen); err == nil {

@@ -114,6 +114,7 @@ func testAPI() httpx.API {
 		{Methods: []string{"PUT"}, Pattern: "/agent", Access: httpx.Agent},
 		{Methods: []string{"GET"}, Pattern: "/admin", Access: httpx.Operator},
 		{Methods: []string{"GET"}, Pattern: "/open", Access: httpx.Open},
+		{Methods: []string{"GET"}, Pattern: "/known", Access: httpx.Known},
 		{Methods: []string{"GET"}, Pattern: "/odd", Access: "odd"},
 	} {
 		m.Handle(rt, say)
@@ -183,6 +184,14 @@ func TestGuard(t *testing.T) {
 	f("operator", "PUT /agent", "writes cluster local")
 	f("operator", "POST /w", "writes cluster local")
 	f("operator", "GET /odd", "403")
+	f("", "GET /known", "401")
+	f("shop", "GET /known", "reads [shop]")
+	f("shop", "GET /t/shop/known", "reads [shop] at shop")
+	f("shop", "GET /t/billing/known", foreign)
+	f("shop-w", "GET /known", "reads [shop]")
+	f("east", "GET /known", "nothing")
+	f("east", "GET /t/shop/known", foreign)
+	f("operator", "GET /known", "reads all")
 
 	// Which tenant: by path.
 	f("operator", "GET /t/shop/r", "reads [shop] at shop")
