@@ -20,6 +20,7 @@ import (
 	"github.com/oriel-project/oriel/internal/httpx"
 	"github.com/oriel-project/oriel/logging"
 	"github.com/oriel-project/oriel/logging/bulk"
+	"github.com/oriel-project/oriel/logging/otlp"
 	"github.com/oriel-project/oriel/logging/relay"
 	"github.com/oriel-project/oriel/logging/store"
 	"github.com/oriel-project/oriel/logging/tail"
@@ -270,6 +271,7 @@ func (g *gateway) newAPIs() error {
 		httpx.Mount("/es", g.es),
 		agentapi.New(agentapi.Options{Roster: g.directory, Logger: g.log}),
 		tail.New(tail.Options{Searcher: g.logs, Ending: g.ending}),
+		otlp.New(otlp.Options{Appender: g.intake, Stamper: g.stamper, Logger: g.log, Registerer: g.reg}),
 		relay.NewReceiver(relay.ReceiverOptions{Appender: g.intake, Stamper: g.stamper, Logger: g.log, Registerer: g.reg}),
 		admin.New(admin.Options{Tenants: g.directory, Tokens: g.tokens, MergeLogs: g.logs.Merge, Logger: g.log}),
 		console.New(console.Options{

@@ -61,6 +61,7 @@ var floors = map[string]int{
 	"logging/bulk":           5,
 	"logging/forward":        5,
 	"logging/journal":        5,
+	"logging/otlp":           5,
 	"logging/relay":          5,
 	"logging/tail":           5,
 	"metrics/promapi":        5,
@@ -96,6 +97,7 @@ var rooms = []struct {
 }{
 	{"github.com/prometheus/prometheus/", []string{"metrics"}, "Prometheus' vocabulary stays under metrics/"},
 	{"k8s.io/", []string{"tenant/kube", "tenant/access", "metrics/scrape", "test/kubetest", "cmd/oriel"}, "client-go stays with those who watch, ask for access, or discover targets"},
+	{"go.opentelemetry.io/collector", []string{"logging/otlp"}, "OpenTelemetry's data model is the OTLP receivers' business"},
 	{"github.com/tinylib/msgp", []string{"logging/forward"}, "msgpack is the forward protocol's business"},
 	{"github.com/grafana-tools/sdk", []string{"dashboards/grafana"}, "Grafana's HTTP API has one client"},
 	{"github.com/fluent/fluent-logger-golang", []string{"cmd/oriel", "demo"}, "Oriel forwards its own log, and the demo teams theirs"},
