@@ -325,6 +325,19 @@ func (m *moments) result() (AggResult, error) {
 	return one(s.Avg())
 }
 
+// none is what a bucket without values is ordered by, as in Elasticsearch: the
+// greatest of nothing is below all numbers, the least above them, and anything
+// else comes last (NaN).
+func (m Metric) none(of string) float64 {
+	switch {
+	case m.Kind == Max || of == "max":
+		return math.Inf(-1)
+	case m.Kind == Min || of == "min":
+		return math.Inf(1)
+	}
+	return math.NaN()
+}
+
 // Avg is the mean; NaN without values.
 func (s Stats) Avg() float64 { return s.Sum / float64(s.Count) }
 

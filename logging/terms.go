@@ -55,8 +55,9 @@ type termsPlan struct {
 // termsBy is a TermsOrder understood.
 type termsBy struct {
 	TermsOrder
-	sub int // index of the metric inside, -1 for _count and _key
-	of  string
+	sub  int // index of the metric inside, -1 for _count and _key
+	of   string
+	none float64 // what a bucket without values is ordered by; NaN: it comes last
 }
 
 const termsSizeDefault = 10
@@ -77,8 +78,9 @@ func newTerms(t Terms, sub []Agg, b *aggBounds) (*termsPlan, error) {
 		if o.By != "_count" && o.By != "_key" && o.By != "_term" {
 			for i, a := range sub {
 				rest, ok := strings.CutPrefix(o.By, a.Name)
-				if _, metric := a.Of.(Metric); ok && metric && (rest == "" || rest[0] == '.') {
+				if m, metric := a.Of.(Metric); ok && metric && (rest == "" || rest[0] == '.') {
 					by.sub, by.of = i, strings.TrimPrefix(rest, ".")
+					by.none = m.none(by.of)
 				}
 			}
 			if by.sub < 0 {
@@ -209,7 +211,9 @@ func (p *termsPlan) number(n *term) error {
 		if n.order == nil {
 			n.order = make([]float64, len(p.by))
 		}
-		n.order[i] = r.number(by.of)
+		if n.order[i] = r.number(by.of); math.IsNaN(n.order[i]) {
+			n.order[i] = by.none
+		}
 	}
 	return nil
 }

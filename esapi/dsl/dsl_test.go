@@ -142,6 +142,7 @@ func TestQueries(t *testing.T) {
 		{`{"fuzzy":{"message":{"value":"tmeout","fuzziness":"1"}}}`, "e"}, {`{"ids":{"values":["a","d","zz"]}}`, "ad"}, {`{"ids":{}}`, ""},
 		{`{"dis_max":{"queries":[{"term":{"level":"warn"}},{"ids":{"values":"a"}}],"tie_breaker":0.5}}`, "ad"},
 		{`{"query_string":{"query":"new york","default_operator":"AND"}}`, "c"},
+		{`{"query_string":{"query":"level:info OR +status:404","default_operator":"AND"}}`, "bcd"},
 		{`{"query_string":{"query":"york","fields":["city"]}}`, "cd"}, {`{"query_string":{"query":"york","default_field":"message","analyze_wildcard":true,"lenient":true}}`, "c"},
 		{`{"query_string":{"query":"new york disk","fields":["message"],"minimum_should_match":2}}`, "c"},
 		{`{"query_string":{"query":"york new","type":"phrase"}}`, "c"},

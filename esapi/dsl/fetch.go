@@ -248,6 +248,9 @@ func collectFields(doc *logging.Doc, entries []fieldFormat) []shownField {
 			if e.format != nil {
 				out[i].format = e.format
 			}
+			if !e.sorted {
+				out[i].values = vals
+			}
 			return
 		}
 		at[name] = len(out)

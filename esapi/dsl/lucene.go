@@ -164,7 +164,11 @@ func (l *luceneParser) add(cs []clause, conj, mod tokenKind, f logging.Filter) [
 	switch {
 	case mod == tMinus || mod == tNot:
 		c.occur = mustNot
-	case mod == tPlus || conj == tAnd || (l.set.and && conj != tOr):
+	case l.set.and:
+		if conj != tOr { // a + behind OR says nothing
+			c.occur = must
+		}
+	case mod == tPlus || conj == tAnd:
 		c.occur = must
 	}
 	return append(cs, c)

@@ -1,7 +1,9 @@
 package dsl
 
 import (
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -124,10 +126,11 @@ func ParseSearch(body Node, params Params, env Env) (*Search, error) {
 		if s.Query.Offset > 0 {
 			return nil, Illegal("[from] parameter must be set to 0 when [search_after] is used")
 		}
-		// A point in time adds its own tie-breaker, which clients may leave out.
+		// A point in time adds its own tie-breaker, which clients may leave out: then
+		// all hits with these values are behind them.
 		keys := s.hits.sort
 		if s.PIT != nil && len(after.Items) == len(keys)-1 {
-			after.Items = append(after.Items, Node{Kind: Number, Text: "0"})
+			after.Items = append(after.Items, Node{Kind: Number, Text: strconv.FormatInt(math.MaxInt64, 10)})
 		}
 		if s.Query.After, err = parseAfter(after, keys); err != nil {
 			return nil, err
