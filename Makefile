@@ -48,7 +48,7 @@ real: build ## the tests against real servers: kube-apiserver, systemd, Chromium
 	go test -tags real -timeout 25m ./test/kubetest
 	ORIEL_BIN=$(abspath bin/oriel) go test -tags real -timeout 25m $(REAL)
 
-soak: build ## the full bars, by hand: make soak [TOPIC=kill|fuzz|isolation]
+soak: build ## the full bars, by hand: make soak [TOPIC=kill|fuzz|isolation|conformance]
 	ORIEL_BIN=$(abspath bin/oriel) ORIEL_SOAK=$(or $(TOPIC),all) go test -tags 'real soak' -timeout 4h -v -run 'Soak' ./...
 	$(MAKE) fuzz FUZZTIME=5m
 

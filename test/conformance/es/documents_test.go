@@ -13,7 +13,7 @@ import (
 // text with an exact twin without a limit of length, the names that Oriel stamps
 // are keywords, numbers with a fraction are doubles, and no string is taken for
 // a date but that of @timestamp.
-const template = `{"index_patterns":["logs-*","audit-*"],"template":{
+const template = `{"index_patterns":["logs-*","audit-*","gen-*","writes-*"],"template":{
  "settings":{"number_of_shards":1,"number_of_replicas":0},
  "mappings":{"date_detection":false,"numeric_detection":false,
   "dynamic_templates":[
