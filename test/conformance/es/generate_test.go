@@ -380,7 +380,8 @@ func makeQuery(r *rand.Rand, depth int) map[string]any {
 			field("tags.keyword", []any{pick(r, genTags...), pick(r, genTags...)}), field("n", []any{1, 2, 3, 5, 8})))
 	case 2, 3:
 		bounds := map[string]any{}
-		name, value := "", func() any { return nil }
+		var name string
+		var value func() any
 		switch r.IntN(5) {
 		case 0:
 			name, value = "status", func() any { return pick[any](r, 200, 404, "300", -1, 0) }
