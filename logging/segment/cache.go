@@ -164,19 +164,21 @@ func (c *Cache) keepRows(e *blockEntry, key string, rows []uint16) {
 	size := func(key string, rows []uint16) int64 { return int64(2*cap(rows) + len(key) + 64) }
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if k := c.of(e); k != nil && len(k.found) >= foundMax {
-		for key, rows := range k.found {
-			k.bytes -= size(key, rows)
-			c.bytes -= size(key, rows)
+	if k := c.of(e); k != nil {
+		if _, ok := k.found[key]; ok {
+			return // two queries looked at once
 		}
-		k.found = nil
+		if len(k.found) >= foundMax {
+			for key, rows := range k.found {
+				k.bytes -= size(key, rows)
+				c.bytes -= size(key, rows)
+			}
+			k.found = nil
+		}
 	}
 	k := c.add(e, size(key, rows))
 	if k.found == nil {
 		k.found = map[string][]uint16{}
-	} else if old, ok := k.found[key]; ok { // found by two queries at once
-		k.bytes -= size(key, old)
-		c.bytes -= size(key, old)
 	}
 	k.found[key] = rows
 }

@@ -1,6 +1,9 @@
 package segment
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+)
 
 // A cache keeps what was used last, within its bytes, and nothing large.
 func TestCache(t *testing.T) {
@@ -36,5 +39,32 @@ func TestCache(t *testing.T) {
 	none.keep(blocks[0], 1, column(1))
 	if none.column(blocks[0], 1) != nil || none.Stats().Bytes != 0 {
 		t.Error("no cache keeps something")
+	}
+}
+
+// What was found in a block is kept by its key, for some dozens of keys.
+func TestCacheFound(t *testing.T) {
+	c, e := NewCache(1_000_000), &blockEntry{}
+	key := func(i int) string { return fmt.Sprintf("word %d", i) }
+	for i := range 3 * foundMax {
+		c.keepRows(e, key(i), make([]uint16, 100))
+		if rows, ok := c.rows(e, key(i)); !ok || len(rows) != 100 {
+			t.Fatalf("%s: %d rows, %t", key(i), len(rows), ok)
+		}
+	}
+	if _, ok := c.rows(e, key(0)); ok {
+		t.Error("the first of very many is there still")
+	}
+	if got := c.Stats().Bytes; got > foundMax*300 {
+		t.Errorf("%d bytes are kept for %d keys", got, foundMax)
+	}
+	before := c.Stats().Bytes
+	c.keepRows(e, key(3*foundMax-1), make([]uint16, 100))
+	if got := c.Stats().Bytes; got != before {
+		t.Errorf("the same again: %d bytes, then %d", before, got)
+	}
+	c.keepRows(e, "nothing", nil)
+	if rows, ok := c.rows(e, "nothing"); !ok || len(rows) != 0 {
+		t.Error("that there is nothing is not remembered")
 	}
 }

@@ -35,8 +35,17 @@ func (p *program) rss() int {
 	return kb >> 10
 }
 
+// openFiles tells how many files and connections the process has open.
+func (p *program) openFiles() int {
+	names, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return len(names)
+}
+
 // TestSoakTenants onboards 2,000 tenants by the operator's API, sends chunks
-// with a record of every one of them, and starts again.
+// with a record of every one of them, starts again, and sends at a steady rate.
 func TestSoakTenants(t *testing.T) {
 	const tenants, chunks = 2000, 200
 	p := newProgram(t)
@@ -69,7 +78,7 @@ func TestSoakTenants(t *testing.T) {
 	defer conn.Close()
 	r := msgp.NewReader(conn)
 	var took []float64
-	for c := range chunks {
+	send := func(c int) {
 		sent := time.Now()
 		if _, err := conn.Write(tenantsChunk(c, tenants)); err != nil {
 			t.Fatal(err)
@@ -80,6 +89,9 @@ func TestSoakTenants(t *testing.T) {
 			t.Fatalf("chunk %d: %v", c, err)
 		}
 		took = append(took, time.Since(sent).Seconds())
+	}
+	for c := range chunks {
+		send(c)
 	}
 	slices.Sort(took)
 	t.Logf("%d chunks of %d tenants' records: median %.3f s, most %.3f s; %d MiB", chunks, tenants, took[len(took)/2], took[len(took)-1], p.rss())
@@ -98,6 +110,31 @@ func TestSoakTenants(t *testing.T) {
 	t.Logf("started again in %.2f s: %d MiB", time.Since(began).Seconds(), p.rss())
 	search(1999)
 	t.Logf("then %d MiB", p.rss())
+
+	// 10 records a second of each, for three minutes: several flushes and merges.
+	if conn, err = net.Dial("tcp", p.forward); err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	r, took = msgp.NewReader(conn), nil
+	const sustained = 1800
+	rss, files, late := 0, 0, time.Duration(0)
+	began = time.Now()
+	for c := range sustained {
+		due := began.Add(time.Duration(c) * 100 * time.Millisecond)
+		time.Sleep(time.Until(due))
+		late = max(late, time.Since(due))
+		send(chunks + c)
+		if c%10 == 0 {
+			rss, files = max(rss, p.rss()), max(files, p.openFiles())
+		}
+	}
+	slices.Sort(took)
+	t.Logf("10 records a second of each of %d tenants for %.0f s: a chunk takes %.3f s (median), %.3f s (most), is sent %.3f s late at most; at most %d MiB and %d open files",
+		tenants, time.Since(began).Seconds(), took[len(took)/2], took[len(took)-1], late.Seconds(), rss, files)
+	if rss >= 1024 || files >= 10_000 {
+		t.Errorf("%d MiB and %d open files", rss, files)
+	}
 	p.term()
 }
 
