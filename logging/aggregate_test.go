@@ -242,3 +242,22 @@ func TestRounding(t *testing.T) {
 		}
 	}
 }
+
+// Places far from one another, and those that are not whole steps apart, have ids
+// of their own.
+func TestNearIDs(t *testing.T) {
+	p := gridPlan{ids: map[int64]uint32{}, bounds: newBounds(0)}
+	const day = int64(24 * time.Hour)
+	p.near.step = day
+	places := []int64{0, day, 5 * day, -3 * day, day / 2, minNanos / day * day, maxNanos / day * day, minNanos/day*day + 1620*day, -100_000 * day, 100_000 * day}
+	for i, at := range places {
+		if id, err := p.id(at); err != nil || id != uint32(i) {
+			t.Errorf("place %d: id %d, %v", i, id, err)
+		}
+	}
+	for i, at := range places {
+		if id, err := p.id(at); err != nil || id != uint32(i) {
+			t.Errorf("place %d again: id %d, %v", i, id, err)
+		}
+	}
+}

@@ -31,6 +31,7 @@ func newDateHistogram(h DateHistogram, sub []Agg, b *aggBounds) (*dateHistogramP
 	if p.rounding.zone == nil {
 		p.rounding.zone = time.UTC
 	}
+	p.near.step = int64(h.Fixed)
 	p.next = func(at int64) int64 { return p.rounding.next(time.Unix(0, at)).UnixNano() }
 	p.key = func(at int64) Value { return Time(time.Unix(0, at)) }
 	if h.Missing != nil {

@@ -1,6 +1,7 @@
 package logging
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -18,6 +19,7 @@ type gridPlan struct {
 
 	// ids number the places, over all the buckets the histogram is in.
 	ids    map[int64]uint32
+	near   nearIDs // of the same places, those that lie close together
 	places []int64 // by id
 	split  splitter
 
@@ -44,10 +46,16 @@ func (p *gridPlan) id(place int64) (uint32, error) {
 		p.last.place, p.last.id = place, uint32(next)
 		return uint32(next), nil
 	}
-	id, ok := p.ids[place]
+	id, ok := p.near.get(place)
+	if !ok {
+		if id, ok = p.ids[place]; ok {
+			p.near.put(place, id)
+		}
+	}
 	if !ok {
 		id = uint32(len(p.places))
 		p.ids[place] = id
+		p.near.put(place, id)
 		p.places = append(p.places, place)
 		if err := p.bounds.hold(keyBytes/2, "histogram of", p.field.Name); err != nil {
 			return noID, err
@@ -55,6 +63,54 @@ func (p *gridPlan) id(place int64) (uint32, error) {
 	}
 	p.last.place, p.last.id, p.last.ok = place, id, true
 	return id, nil
+}
+
+// nearIDs finds the ids of places that are steps apart and not too far from one
+// another without a map.
+type nearIDs struct {
+	step int64 // 0: of places that are not even
+	base int64
+	ids  []uint32 // by step from base, plus 1; 0 is none
+}
+
+const nearMax = 1 << 17 // steps
+
+// index gives a place's index, which may be out of range.
+func (n *nearIDs) index(place int64) (i int64, ok bool) {
+	if n.step == 0 {
+		return 0, false
+	}
+	d := place - n.base
+	i = d / n.step
+	return i, i*n.step == d && (d >= 0) == (place >= n.base) // times may be too far apart to count
+}
+
+func (n *nearIDs) get(place int64) (id uint32, ok bool) {
+	i, ok := n.index(place)
+	if !ok || i < 0 || i >= int64(len(n.ids)) || n.ids[i] == 0 {
+		return 0, false
+	}
+	return n.ids[i] - 1, true
+}
+
+func (n *nearIDs) put(place int64, id uint32) {
+	if n.ids == nil {
+		n.base = place
+	}
+	i, ok := n.index(place)
+	if !ok || i >= nearMax || int64(len(n.ids))-i > nearMax {
+		return
+	}
+	if i < 0 { // room for as many again
+		more := min(max(-i, int64(len(n.ids))), nearMax-int64(len(n.ids)))
+		n.ids = append(make([]uint32, more, more+int64(len(n.ids))), n.ids...)
+		n.base -= more * n.step
+		i += more
+	}
+	if i >= int64(len(n.ids)) {
+		n.ids = append(n.ids, make([]uint32, i+1-int64(len(n.ids)))...)
+	}
+	n.ids[i] = id + 1
 }
 
 // grid is the collector of a histogram.
@@ -132,31 +188,33 @@ func (g *grid) addKeyed(r *run, sel, ids []uint32) error {
 // groups are wanted.
 func (g *grid) list(from, to *int64) (AggResult, error) {
 	p := g.plan
-	groups := make(map[int64]*group, g.n)
-	places := make([]int64, 0, g.n+2)
-	g.each(func(id uint32, in *group) {
-		groups[p.places[id]] = in
-		places = append(places, p.places[id])
-	})
+	type listed struct {
+		at int64
+		in *group // nil: it is empty
+	}
+	places := make([]listed, 0, g.n+2)
+	g.each(func(id uint32, in *group) { places = append(places, listed{p.places[id], in}) })
 	if p.minDocs == 0 {
 		if from != nil && (len(places) > 0 || to != nil) {
-			places = append(places, *from)
+			places = append(places, listed{*from, nil})
 		}
 		if to != nil && (len(places) > 0) {
-			places = append(places, *to)
+			places = append(places, listed{*to, nil})
 		}
 	}
-	slices.Sort(places)
-	places = slices.Compact(places)
-	r := AggResult{Buckets: []Bucket{}}
-	for i, at := range places {
-		until := at
+	if byPlace := func(a, b listed) int { return cmp.Compare(a.at, b.at) }; !slices.IsSortedFunc(places, byPlace) {
+		slices.SortStableFunc(places, byPlace) // those that are not empty came first
+	}
+	places = slices.CompactFunc(places, func(a, b listed) bool { return a.at == b.at })
+	r := AggResult{Buckets: make([]Bucket, 0, len(places))}
+	for i, l := range places {
+		at, until := l.at, l.at
 		if p.minDocs == 0 && i+1 < len(places) {
-			until = places[i+1]
+			until = places[i+1].at
 		}
 		for ; ; at = p.next(at) {
-			in := groups[at]
-			if in == nil {
+			in := l.in
+			if in == nil || at != l.at {
 				in = &group{}
 			}
 			if in.docs >= p.minDocs {
@@ -191,6 +249,7 @@ func newHistogram(h Histogram, sub []Agg, b *aggBounds) (*histogramPlan, error) 
 	}
 	grid, err := newGridPlan(h.Field, sub, h.MinDocs, b)
 	p := &histogramPlan{Histogram: h, gridPlan: grid}
+	p.near.step = 1
 	p.next = func(p int64) int64 { return p + 1 }
 	p.key = func(p int64) Value { return Float(float64(p)*h.Interval + h.Offset) }
 	if h.Missing != nil {

@@ -168,6 +168,9 @@ func (f *DateFormat) Format(t time.Time, zone *time.Location) string {
 		}
 		return s + t.Format("Z07:00")
 	case a.iso:
+		if b, ok := appendUTC(nil, t); ok {
+			return string(b)
+		}
 		return t.Format("2006-01-02T15:04:05.000Z07:00")
 	}
 	var b strings.Builder
@@ -175,6 +178,32 @@ func (f *DateFormat) Format(t time.Time, zone *time.Location) string {
 		b.WriteString(p.format(t))
 	}
 	return b.String()
+}
+
+// appendUTC appends a time of UTC as 2006-01-02T15:04:05.000Z; false where it is of
+// another zone, or of a year that is not written with four digits.
+func appendUTC(dst []byte, t time.Time) ([]byte, bool) {
+	if t.Location() != time.UTC {
+		return dst, false
+	}
+	year, month, day := t.Date()
+	if year < 0 || year > 9999 {
+		return dst, false
+	}
+	hour, minute, second := t.Clock()
+	var b [24]byte
+	two := func(at, v int) { b[at], b[at+1] = byte('0'+v/10), byte('0'+v%10) }
+	two(0, year/100)
+	two(2, year%100)
+	two(5, int(month))
+	two(8, day)
+	two(11, hour)
+	two(14, minute)
+	two(17, second)
+	ms := t.Nanosecond() / 1e6
+	two(20, ms/10)
+	b[4], b[7], b[10], b[13], b[16], b[19], b[22], b[23] = '-', '-', 'T', ':', ':', '.', byte('0'+ms%10), 'Z'
+	return append(dst, b[:]...), true
 }
 
 func floorDiv(a, b int64) int64 {

@@ -346,6 +346,21 @@ func (c *Column) Rows() int { return c.n }
 // Size is the length of all rows together, in bytes.
 func (c *Column) Size() int { return int(c.size) }
 
+// Footprint bounds the bytes that the column takes when all of it is unpacked.
+func (c *Column) Footprint() int {
+	c.openMeta()
+	n := len(c.bits) + 4*c.n + c.metaRegion.length + c.idsRegion.length + c.textRegion.length + c.rawRegion.length + 200*len(c.caps)
+	for i := range c.caps {
+		switch p := &c.caps[i]; p.kind {
+		case kindField:
+			n += 64 * p.rows // its variables are not counted
+		default:
+			n += 8 * p.rows
+		}
+	}
+	return n
+}
+
 // Err tells whether something that was unpacked since Decode was corrupt; what
 // was answered is then not to be used. It wraps ErrCorrupt.
 func (c *Column) Err() error {

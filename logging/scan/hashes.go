@@ -28,6 +28,12 @@ func (r *rows) Hashes(f logging.Field) ([]uint64, bool, error) {
 	return out, true, r.e.tick(c.N)
 }
 
+// hashKeeper is a block of a part that keeps the hashes of its ids for others.
+type hashKeeper interface {
+	IDHashes(of *segment.IDs) []uint64
+	KeepIDHashes(of *segment.IDs, hashes []uint64)
+}
+
 // idHashes are the hashes of a dictionary by ordinal, 0 where not made yet.
 type idHashes struct {
 	of     *segment.IDs
@@ -40,8 +46,19 @@ type idHashes struct {
 // rest is made.
 func (r *rows) hashesOf(c *segment.Column) ([]uint64, error) {
 	h := &r.e.s.idHashes
+	keeper, keeps := r.e.block.(hashKeeper)
 	if h.of != c.IDs {
-		*h = idHashes{of: c.IDs, hashes: make([]uint64, c.IDs.Len())}
+		*h = idHashes{of: c.IDs}
+		if keeps {
+			h.hashes = keeper.IDHashes(c.IDs)
+			h.made = len(h.hashes)
+		}
+		if h.hashes == nil {
+			h.hashes = make([]uint64, c.IDs.Len())
+		}
+	}
+	if h.made == len(h.hashes) {
+		return h.hashes, nil
 	}
 	fresh := r.u32.take(0)
 	for _, ordinal := range c.Ordinals[:c.N] {
@@ -78,5 +95,8 @@ func (r *rows) hashesOf(c *segment.Column) ([]uint64, error) {
 		}
 	}
 	r.u32.all[r.u32.lent-1] = ends
+	if keeps && h.made == len(h.hashes) {
+		keeper.KeepIDHashes(c.IDs, h.hashes)
+	}
 	return h.hashes, nil
 }

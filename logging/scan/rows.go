@@ -39,6 +39,9 @@ type rows struct {
 	f64    pool[float64]
 	bytes  pool[byte]
 	hashes pool[uint64]
+
+	counts  []segment.MinuteCount
+	minutes []logging.MinuteCount
 }
 
 var (
@@ -333,13 +336,13 @@ func (r *rows) MinuteCounts() ([]logging.MinuteCount, bool, error) {
 	if !r.e.info.MinuteCounts {
 		return nil, false, nil
 	}
-	counts, err := r.e.block.Counts()
+	counts, err := r.e.block.Counts(r.counts[:0])
 	if err != nil {
 		return nil, false, err
 	}
-	out := make([]logging.MinuteCount, len(counts))
-	for i, c := range counts {
-		out[i] = logging.MinuteCount{Minute: c.Minute, Rows: int(c.Rows)}
+	r.counts, r.minutes = counts, r.minutes[:0]
+	for _, c := range counts {
+		r.minutes = append(r.minutes, logging.MinuteCount{Minute: c.Minute, Rows: int(c.Rows)})
 	}
-	return out, true, nil
+	return r.minutes, true, nil
 }

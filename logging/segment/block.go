@@ -102,8 +102,8 @@ type Block interface {
 	OwnKind(hole int) Kind
 	// NumberRange bounds the numbers of an own column, without decoding it.
 	NumberRange(hole int) (low, high float64, ok bool)
-	// Counts gives the rows per UTC minute, ascending, where Info.MinuteCounts is set.
-	Counts() ([]MinuteCount, error)
+	// Counts appends the rows per UTC minute, ascending, where Info.MinuteCounts is set.
+	Counts(dst []MinuteCount) ([]MinuteCount, error)
 	// Source appends the document of a row: rebuilt JSON-equal, or as it was kept.
 	Source(dst []byte, row int) ([]byte, error)
 	// Record gives a row's record in memory of its own.

@@ -9,7 +9,7 @@ import (
 // again: dashboards ask the same of the same blocks every few seconds. It keeps
 // what is small and decoded over and over, which is times, codes, numbers and
 // ordinals of ids, and not texts, of which one query over everything would push
-// out all else; of texts it keeps which rows were found. Blocks that were used
+// out all else; of texts it keeps which rows were found, and those that hits were rebuilt from. Blocks that were used
 // least recently go first. What is in it
 // belongs to a block, and is reached only through a part that the caller has.
 // Safe for concurrent use; a nil Cache keeps nothing.
@@ -18,24 +18,26 @@ type Cache struct {
 
 	mu     sync.Mutex // guards what follows
 	bytes  int64
-	blocks map[*blockEntry]*list.Element // of *kept
-	order  list.List                     // the most recently used first
+	blocks map[any]*list.Element // of *kept, by *blockEntry and *IDs
+	order  list.List             // the most recently used first
 	hits   int64
 	misses int64
 }
 
-// kept is what is decoded of one block.
+// kept is what is decoded of one block, or of the ids of a part.
 type kept struct {
-	entry *blockEntry
+	key   any
 	bytes int64
 	metas []columnMeta
 	cols  []*Column // nil: not decoded
 	found map[string][]uint16
+
+	hashes []uint64
 }
 
 // NewCache makes a cache that holds about so many bytes.
 func NewCache(bytesMax int64) *Cache {
-	return &Cache{bytesMax: bytesMax, blocks: map[*blockEntry]*list.Element{}}
+	return &Cache{bytesMax: bytesMax, blocks: map[any]*list.Element{}}
 }
 
 // CacheStats are how a cache does.
@@ -52,9 +54,9 @@ func (c *Cache) Stats() CacheStats {
 	return CacheStats{c.bytes, c.hits, c.misses}
 }
 
-// of gives what is kept of a block; c.mu is held.
-func (c *Cache) of(e *blockEntry) *kept {
-	el := c.blocks[e]
+// of gives what is kept of a block or ids; c.mu is held.
+func (c *Cache) of(key any) *kept {
+	el := c.blocks[key]
 	if el == nil {
 		return nil
 	}
@@ -62,12 +64,12 @@ func (c *Cache) of(e *blockEntry) *kept {
 	return el.Value.(*kept)
 }
 
-// add makes room for more of a block and gives its place; c.mu is held.
-func (c *Cache) add(e *blockEntry, bytes int64) *kept {
-	k := c.of(e)
+// add makes room for more of a block or ids and gives its place; c.mu is held.
+func (c *Cache) add(key any, bytes int64) *kept {
+	k := c.of(key)
 	if k == nil {
-		k = &kept{entry: e}
-		c.blocks[e] = c.order.PushFront(k)
+		k = &kept{key: key}
+		c.blocks[key] = c.order.PushFront(k)
 	}
 	k.bytes += bytes
 	c.bytes += bytes
@@ -75,7 +77,7 @@ func (c *Cache) add(e *blockEntry, bytes int64) *kept {
 		last := c.order.Back()
 		old := last.Value.(*kept)
 		c.bytes -= old.bytes
-		delete(c.blocks, old.entry)
+		delete(c.blocks, old.key)
 		c.order.Remove(last)
 	}
 	return k
@@ -120,12 +122,13 @@ func (c *Cache) column(e *blockEntry, number int) *Column {
 	return nil
 }
 
-// keep keeps a column, where it is of a kind that is kept.
-func (c *Cache) keep(e *blockEntry, number int, col *Column) {
+// keep keeps a column, where it is of a kind that is kept; texts says that those
+// are, too.
+func (c *Cache) keep(e *blockEntry, number int, col *Column, texts bool) {
 	if c == nil {
 		return
 	}
-	bytes := col.keptBytes()
+	bytes := col.keptBytes(texts)
 	if bytes == 0 || bytes > c.bytesMax/16 {
 		return
 	}
@@ -183,24 +186,49 @@ func (c *Cache) keepRows(e *blockEntry, key string, rows []uint16) {
 	k.found[key] = rows
 }
 
+// idHashes gives what keepIDHashes was told of the ids.
+func (c *Cache) idHashes(of *IDs) []uint64 {
+	if c == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if k := c.of(of); k != nil {
+		return k.hashes
+	}
+	return nil
+}
+
+func (c *Cache) keepIDHashes(of *IDs, hashes []uint64) {
+	bytes := int64(8 * len(hashes))
+	if c == nil || bytes > c.bytesMax/4 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if k := c.of(of); k == nil {
+		c.add(of, bytes).hashes = hashes
+	}
+}
+
 // keptRows is the size of blocks of which texts are kept, too: documents that
 // have no shape stand in many small blocks.
 const keptRows = 64
 
 // keptBytes is what a column takes; 0 where it is not to be kept.
-func (c *Column) keptBytes() int64 {
+func (c *Column) keptBytes(texts bool) int64 {
 	n := int64(200) + int64(cap(c.Codes))*2 + int64(cap(c.Ordinals))*4 + int64(cap(c.Times)+cap(c.Mant))*8 + int64(cap(c.Frac))
 	for _, v := range c.Values {
 		n += int64(len(v)) + 16
 	}
 	switch c.Kind {
 	case KindText, KindPlain:
-		if c.N > keptRows {
+		if c.N > keptRows && !texts {
 			return 0
 		}
 		n += int64(cap(c.Off))*4 + int64(cap(c.Data))
 		if c.Text != nil {
-			n += 4 * int64(c.Text.Size())
+			n += int64(c.Text.Footprint())
 		}
 	}
 	return n

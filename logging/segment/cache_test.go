@@ -12,7 +12,7 @@ func TestCache(t *testing.T) {
 	column := func(rows int) *Column { return &Column{Kind: KindInts, N: rows, Mant: make([]int64, rows)} }
 	for i := range blocks {
 		blocks[i] = &blockEntry{number: 3}
-		c.keep(blocks[i], 1, column(500)) // some 4,200 bytes
+		c.keep(blocks[i], 1, column(500), false) // some 4,200 bytes
 		if c.column(blocks[0], 1) == nil {
 			t.Fatalf("what is asked for again and again is gone after %d blocks", i)
 		}
@@ -26,17 +26,17 @@ func TestCache(t *testing.T) {
 	if last := blocks[len(blocks)-1]; c.column(last, 1) == nil || c.column(last, 2) != nil {
 		t.Error("the last column is not there, or one that never was is")
 	}
-	c.keep(blocks[5], 2, column(5000))
+	c.keep(blocks[5], 2, column(5000), false)
 	if c.column(blocks[5], 2) != nil {
 		t.Error("a column as large as a good part of the cache is kept")
 	}
-	c.keep(blocks[5], 2, &Column{Kind: KindPlain, N: 1000, Data: make([]byte, 10)})
+	c.keep(blocks[5], 2, &Column{Kind: KindPlain, N: 1000, Data: make([]byte, 10)}, false)
 	if c.column(blocks[5], 2) != nil {
 		t.Error("texts are kept")
 	}
 
 	var none *Cache
-	none.keep(blocks[0], 1, column(1))
+	none.keep(blocks[0], 1, column(1), false)
 	if none.column(blocks[0], 1) != nil || none.Stats().Bytes != 0 {
 		t.Error("no cache keeps something")
 	}

@@ -26,6 +26,7 @@ type fileBlock struct {
 	seqs     []uint64
 	received []int64
 	decoded  []*Column
+	texts    bool // texts that are decoded are kept
 }
 
 var _ Block = (*fileBlock)(nil)
@@ -214,7 +215,7 @@ func (b *fileBlock) rowTimes() ([]int64, error) {
 			return nil, err
 		}
 		b.times = vals
-		b.cache.keep(b.entry, colTime, &Column{Kind: KindTimes, N: len(vals), Times: vals})
+		b.cache.keep(b.entry, colTime, &Column{Kind: KindTimes, N: len(vals), Times: vals}, false)
 	}
 	return b.times, nil
 }
@@ -286,7 +287,7 @@ func (b *fileBlock) column(number int) (*Column, error) {
 			break
 		}
 		if c, err = b.decode(m); err == nil {
-			b.cache.keep(b.entry, number, c)
+			b.cache.keep(b.entry, number, c, b.texts)
 		}
 	}
 	if err != nil {
@@ -431,11 +432,11 @@ func (b *fileBlock) NumberRange(hole int) (low, high float64, ok bool) {
 }
 
 // Counts implements Block.
-func (b *fileBlock) Counts() ([]MinuteCount, error) {
+func (b *fileBlock) Counts(dst []MinuteCount) ([]MinuteCount, error) {
 	if len(b.entry.counts) == 0 {
-		return nil, nil
+		return dst, nil
 	}
-	counts, err := colenc.DecodeCounts(b.entry.counts, b.entry.info.Rows, nil)
+	counts, err := colenc.DecodeCounts(b.entry.counts, b.entry.info.Rows, dst)
 	if err != nil {
 		return nil, b.part.damage(b.number, "minute counts", err)
 	}
@@ -450,6 +451,13 @@ func (b *fileBlock) Found(key string) (rows []uint16, ok bool) { return b.cache.
 // as long as there is room. Whoever asks for the same key must find the same rows.
 func (b *fileBlock) Remember(key string, rows []uint16) { b.cache.keepRows(b.entry, key, rows) }
 
+// IDHashes gives what KeepIDHashes was told, if it is still known.
+func (b *fileBlock) IDHashes(of *IDs) []uint64 { return b.cache.idHashes(of) }
+
+// KeepIDHashes keeps the hashes of all ids of a part, by ordinal, for as long as
+// there is room. They are not changed any more.
+func (b *fileBlock) KeepIDHashes(of *IDs, hashes []uint64) { b.cache.keepIDHashes(of, hashes) }
+
 // Source implements Block.
 func (b *fileBlock) Source(dst []byte, row int) ([]byte, error) {
 	if b.entry.info.Shape != nil {
@@ -462,5 +470,11 @@ func (b *fileBlock) Source(dst []byte, row int) ([]byte, error) {
 	return c.AppendString(dst, row), nil
 }
 
-// Record implements Block.
-func (b *fileBlock) Record(row int) (logging.Record, error) { return record(b, row) }
+// Record implements Block. Texts that hits are rebuilt from are kept: the newest
+// records are asked for again and again.
+func (b *fileBlock) Record(row int) (logging.Record, error) {
+	b.mu.Lock()
+	b.texts = true
+	b.mu.Unlock()
+	return record(b, row)
+}

@@ -94,7 +94,7 @@ func (b *memBlock) NumberRange(hole int) (low, high float64, ok bool) {
 }
 
 // Counts implements Block.
-func (b *memBlock) Counts() ([]MinuteCount, error) { return nil, nil }
+func (b *memBlock) Counts(dst []MinuteCount) ([]MinuteCount, error) { return dst, nil }
 
 // Source implements Block.
 func (b *memBlock) Source(dst []byte, row int) ([]byte, error) {

@@ -87,7 +87,7 @@ func (b *fileBlock) verify(note func(column string, err error)) {
 			break
 		}
 	}
-	if counts, err := b.Counts(); err != nil {
+	if counts, err := b.Counts(nil); err != nil {
 		note("minute counts", err)
 	} else if len(counts) > 0 && len(times) > 0 && !countsFit(counts, times) {
 		note("minute counts", corrupt("they are not those of the rows"))

@@ -142,7 +142,7 @@ func inOrder(t *testing.T, blocks []segment.Block) {
 			t.Fatalf("block from %d after one up to %d", in.TimeMin, before.TimeMax)
 		}
 		before = in
-		counts, err := b.Counts()
+		counts, err := b.Counts(nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -222,7 +222,7 @@ func readBlock(b segment.Block) error {
 	note(err)
 	_, err = b.Received()
 	note(err)
-	_, err = b.Counts()
+	_, err = b.Counts(nil)
 	note(err)
 	for s := segment.StampPod; s <= segment.StampID; s++ {
 		column(b.Stamped(s))
