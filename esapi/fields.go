@@ -261,12 +261,20 @@ func indexInfo(c *call) (reply, error) {
 	case "_alias", "_aliases":
 		return namesOnly(ch, func(string) string { return `{"aliases":{}}` }), nil
 	case "_settings":
-		return namesOnly(ch, func(name string) string { return `{"settings":` + settings(name) + `}` }), nil
+		set, err := settingsOf(c.r.Context(), v, ch)
+		if err != nil {
+			return reply{}, err
+		}
+		return namesOnly(ch, func(name string) string { return `{"settings":` + set[name] + `}` }), nil
+	}
+	set, err := settingsOf(c.r.Context(), v, ch)
+	if err != nil {
+		return reply{}, err
 	}
 	at := 0
 	return c.perIndex(v, ch, func(b, m []byte) []byte {
 		b = append(append(b, `{"aliases":{},"mappings":`...), m...)
-		b = append(b, `,"settings":`+settings(ch.infos[at].Name)+"}"...)
+		b = append(b, `,"settings":`+set[ch.infos[at].Name]+"}"...)
 		at++
 		return b
 	})
@@ -296,8 +304,4 @@ func namesOnly(ch chosen, of func(name string) string) reply {
 		b = append(b, of(name)...)
 	}
 	return ok(append(b, '}'))
-}
-
-func settings(name string) string {
-	return `{"index":{"number_of_shards":"1","number_of_replicas":"0","uuid":"` + uuid("index "+name) + `","provided_name":` + string(jsontext.AppendString(nil, name)) + `}}`
 }

@@ -119,6 +119,9 @@ func allRoutes() []route {
 	write("POST", "/{index}/_doc", forOne, documentWrite)
 	write("PUT POST", "/{index}/_doc/{id}", forOne, documentWrite)
 	write("PUT POST", "/{index}/_create/{id}", forOne, documentCreate)
+	// As go-elasticsearch 7 writes _create and _update.
+	write("PUT POST", "/{index}/_doc/{id}/_create", forOne, documentCreate)
+	write("POST", "/{index}/_doc/{id}/_update", forOne+forSource+" lang retry_on_conflict ", written("_update"))
 	write("DELETE", "/{index}/_doc/{id}", forOne, written("delete"))
 	write("POST", "/{index}/_update/{id}", forOne+forSource+" lang retry_on_conflict ", written("_update"))
 	write("POST", "/{index}/_update_by_query", forByQuery, written("_update_by_query"))

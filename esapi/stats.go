@@ -90,13 +90,17 @@ func clusterState(c *call) (reply, error) {
 		return reply{}, err
 	}
 	defer v.Close()
+	set, err := settingsOf(c.r.Context(), v, ch)
+	if err != nil {
+		return reply{}, err
+	}
 	b := []byte(`{"cluster_name":"` + clusterName + `","cluster_uuid":"` + uuid("cluster "+clusterName) + `","version":1,"state_uuid":"` + uuid("state "+clusterName) +
 		`","master_node":"` + nodeID + `","blocks":{},"nodes":{"` + nodeID + `":{"name":"` + clusterName + `","roles":["data","ingest","master"]}},"metadata":{"cluster_uuid":"` + uuid("cluster "+clusterName) + `","templates":{},"indices":{`)
 	for i, info := range ch.infos {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(jsontext.AppendString(b, info.Name), `:{"version":1,"state":"open","settings":`+settings(info.Name)+`,"mappings":{},"aliases":[]}`...)
+		b = append(jsontext.AppendString(b, info.Name), `:{"version":1,"state":"open","settings":`+set[info.Name]+`,"mappings":{},"aliases":[]}`...)
 	}
 	return ok(append(b, `}}}`...)), nil
 }

@@ -24,6 +24,7 @@ func TestWrites(t *testing.T) {
 		{"PUT", "/app/_doc/a%2F1", `{}`, 201, `{"_index":"app","_id":"a/1","tenant":"shop","create":false,"bytes":2}`},
 		{"POST", "/app/_doc/1", `{}`, 201, `"_id":"1"`},
 		{"PUT", "/app/_create/1", `{}`, 201, `"create":true`},
+		{"PUT", "/app/_doc/1/_create", `{}`, 201, `"create":true`},
 		{"POST", "/app/_create/1?pretty", `{}`, 201, "\n  \"create\" : true"},
 		{"PUT", "/%3Clogs-%7Bnow%2Fd%7D%3E/_doc/1", `{}`, 201, `"_index":"logs-2024.02.29"`},
 		{"PUT", "/%3Clogs-%7Bnow%3E/_doc/1", `{}`, 400, `invalid dynamic name expression`},

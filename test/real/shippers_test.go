@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -13,10 +14,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/oriel-project/oriel/esapi"
 	"github.com/oriel-project/oriel/logging"
 	"github.com/oriel-project/oriel/logging/bulk"
 	"github.com/oriel-project/oriel/logging/forward"
@@ -255,7 +258,8 @@ s.close()
 	}
 }
 
-// TestBulkOfRsyslog lets rsyslog send to _bulk, with what it makes of bodies.
+// TestBulkOfRsyslog lets rsyslog send to _bulk, with what it makes of bodies. With
+// several servers it asks each for its health before it sends.
 func TestBulkOfRsyslog(t *testing.T) {
 	rsyslogd := debian.Program(t, "rsyslogd", "rsyslog")
 	debian.Package(t, "rsyslog-elasticsearch", func() bool {
@@ -264,8 +268,15 @@ func TestBulkOfRsyslog(t *testing.T) {
 	})
 	in := newIntake()
 	b := bulk.New(bulk.Options{Appender: in.store, Repeater: in.store, Stamper: &logging.Stamper{}})
+	var asked sync.Map // "METHOD /path": the status of the answer
+	api := esapi.New(esapi.Options{Searcher: in.store, Bulk: b})
 	srv := in.serveHTTP(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		b.ServeBulk(w, r, in.scope, "")
+		rec := httptest.NewRecorder()
+		api.ServeHTTP(rec, r)
+		asked.Store(r.Method+" "+r.URL.Path, rec.Code)
+		maps.Copy(w.Header(), rec.Header())
+		w.WriteHeader(rec.Code)
+		_, _ = w.Write(rec.Body.Bytes())
 	}))
 	dir := t.TempDir()
 	logs := filepath.Join(dir, "in.log")
@@ -281,7 +292,7 @@ template(name="doc" type="list" option.json="on") {
   constant(value="{\"@timestamp\":\"") property(name="timereported" dateFormat="rfc3339")
   constant(value="\",\"namespace\":\"shop-prod\",\"message\":\"") property(name="msg") constant(value="\"}")
 }
-action(type="omelasticsearch" server=%[3]q serverport=%[4]q template="doc" searchIndex="logs" bulkmode="on" errorFile=%[5]q)
+action(type="omelasticsearch" server=[%[3]q, "localhost"] serverport=%[4]q template="doc" searchIndex="logs" bulkmode="on" errorFile=%[5]q)
 `, dir, logs, host, port, filepath.Join(dir, "errors"))
 	if err := os.WriteFile(filepath.Join(dir, "c.conf"), []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
@@ -315,4 +326,13 @@ action(type="omelasticsearch" server=%[3]q serverport=%[4]q template="doc" searc
 	if b, err := os.ReadFile(filepath.Join(dir, "errors")); err == nil && len(b) > 0 {
 		t.Fatalf("rsyslog found errors: %s", b)
 	}
+	for _, request := range []string{"GET /_cat/health", "POST /_bulk"} {
+		if code, _ := asked.Load(request); code != 200 {
+			t.Errorf("%s was answered %v", request, code)
+		}
+	}
+	asked.Range(func(request, code any) bool {
+		t.Logf("%v: %v", request, code)
+		return true
+	})
 }
