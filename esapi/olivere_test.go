@@ -22,7 +22,7 @@ import (
 func TestOlivere(t *testing.T) {
 	store := testStore(t)
 	stamper := &logging.Stamper{Clock: func() time.Time { return testNow }, Retention: 7 * 24 * time.Hour}
-	api := New(Options{Searcher: store, Bulk: bulk.New(bulk.Options{Appender: store, Stamper: stamper}), Clock: func() time.Time { return testNow }})
+	api := New(Options{Searcher: store, Bulk: bulk.New(bulk.Options{Appender: store, Repeater: store, Stamper: stamper}), Clock: func() time.Time { return testNow }})
 	defer api.Close()
 	srv := httptest.NewServer(asShop(api))
 	defer srv.Close()
@@ -101,6 +101,65 @@ func TestOlivere(t *testing.T) {
 	}
 	if rows, err := es.CatIndices().Columns("index", "docs.count").Do(ctx); err != nil || len(rows) != 3 {
 		t.Errorf("cat indices: %v, %v", rows, err)
+	}
+
+	// What programs make before they write, then one record, and what would change it.
+	if made, err := es.IndexPutIndexTemplate("one").BodyJson(map[string]any{"index_patterns": []string{"one*"}}).Do(ctx); err != nil || !made.Acknowledged {
+		t.Errorf("template: %+v, %v", made, err)
+	}
+	if made, err := es.CreateIndex("one").BodyJson(map[string]any{"settings": map[string]any{"number_of_shards": 1}}).Do(ctx); err != nil || !made.Acknowledged || made.Index != "one" {
+		t.Errorf("index: %+v, %v", made, err)
+	}
+	if made, err := es.PutMapping().Index("one").BodyString(`{"properties":{}}`).Do(ctx); err != nil || !made.Acknowledged {
+		t.Errorf("mapping: %+v, %v", made, err)
+	}
+	line := map[string]any{"message": "one line"}
+	if r, err := es.Index().Index("one").BodyJson(line).Do(ctx); err != nil || r.Result != "created" || r.Id == "" || r.Status != 0 {
+		t.Errorf("index: %+v, %v", r, err)
+	}
+	if r, err := es.Index().Index("one").Id("1").OpType("create").Refresh("true").BodyJson(line).Do(ctx); err != nil || r.Id != "1" || r.SeqNo == 0 || r.PrimaryTerm != 1 {
+		t.Errorf("create: %+v, %v", r, err)
+	}
+	if _, err := es.Index().Index("one").Id("1").OpType("create").BodyJson(line).Do(ctx); !elastic.IsConflict(err) {
+		t.Errorf("create again: %v", err)
+	}
+	if r, err := es.Index().Index("one").Id("1").BodyJson(line).Do(ctx); err != nil || r.Result != "noop" {
+		t.Errorf("the same: %+v, %v", r, err)
+	}
+	if _, err := es.Index().Index("one").Id("1").BodyString(`{"message":"another"}`).Do(ctx); !elastic.IsStatusCode(err, 400) {
+		t.Errorf("another: %v", err)
+	}
+	if _, err := es.Update().Index("one").Id("1").Doc(line).Do(ctx); !elastic.IsStatusCode(err, 400) {
+		t.Errorf("update: %v", err)
+	}
+	if _, err := es.Delete().Index("one").Id("1").Do(ctx); !elastic.IsStatusCode(err, 400) {
+		t.Errorf("delete: %v", err)
+	}
+	if _, err := es.DeleteIndex("one").Do(ctx); !elastic.IsStatusCode(err, 400) {
+		t.Errorf("delete index: %v", err)
+	}
+	for id, want := range map[string]bool{"1": true, "2": false} {
+		if there, err := es.Exists().Index("one").Id(id).Do(ctx); err != nil || there != want {
+			t.Errorf("%s exists: %t, %v", id, there, err)
+		}
+	}
+	if stats, err := es.IndexStats("one").Do(ctx); err != nil || stats.Indices["one"].Total.Docs.Count != 2 {
+		t.Errorf("stats: %+v, %v", stats, err)
+	}
+	if rows, err := es.CatCount().Index("one").Do(ctx); err != nil || len(rows) != 1 || rows[0].Count != 2 {
+		t.Errorf("cat count: %+v, %v", rows, err)
+	}
+	if v, err := es.Validate("one").Query(elastic.NewTermQuery("message", "line")).Do(ctx); err != nil || !v.Valid {
+		t.Errorf("validate: %+v, %v", v, err)
+	}
+	if _, err := es.ClusterState().Index("one").Metric("metadata").Do(ctx); err != nil {
+		t.Errorf("cluster state: %v", err)
+	}
+	if stats, err := es.ClusterStats().Do(ctx); err != nil || stats.Status != "green" {
+		t.Errorf("cluster stats: %+v, %v", stats, err)
+	}
+	if stats, err := es.NodesStats().Do(ctx); err != nil || len(stats.Nodes) != 1 {
+		t.Errorf("nodes stats: %+v, %v", stats, err)
 	}
 
 	// Write through the bulk processor's request, then read it all by scrolling.

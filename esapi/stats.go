@@ -1,6 +1,7 @@
 package esapi
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/oriel-project/oriel/esapi/dsl"
@@ -115,13 +116,13 @@ func clusterSettings(c *call) (reply, error) {
 
 // validateQuery answers _validate/query.
 func validateQuery(c *call) (reply, error) {
-	body, err := c.json()
-	if err != nil {
-		return reply{}, err
+	body, bad := c.json()
+	if e := (*dsl.Error)(nil); errors.As(bad, &e) && e.Status != http.StatusBadRequest {
+		return reply{}, bad
 	}
 	for _, key := range body.Keys {
 		if key != "query" {
-			return reply{}, dsl.Parsing("request does not support [%s]", clip(key))
+			bad = dsl.Parsing("request does not support [%s]", clip(key))
 		}
 	}
 	v, ch, err := c.openFor()
@@ -129,26 +130,30 @@ func validateQuery(c *call) (reply, error) {
 		return reply{}, err
 	}
 	defer v.Close()
-	_, bad := dsl.ParseSearch(body, c.param, c.env())
-	b := []byte(`{"_shards":{"total":1,"successful":1,"failed":0},"valid":`)
-	b = appendBool(b, bad == nil)
-	if !c.on("explain") {
-		return ok(append(b, '}')), nil
+	if bad == nil {
+		_, bad = dsl.ParseSearch(body, c.param, c.env())
 	}
 	if bad != nil {
 		e := c.explain(bad)
-		if e.Status >= http.StatusInternalServerError {
+		if e.Status != http.StatusBadRequest {
 			return reply{}, bad
 		}
-		b = jsontext.AppendString(append(b, `,"error":`...), e.Type+": "+e.Reason)
+		b := []byte(`{"valid":false`)
+		if c.on("explain") {
+			b = jsontext.AppendString(append(b, `,"error":`...), e.Type+": "+e.Reason)
+		}
 		return ok(append(b, '}')), nil
 	}
-	b = append(b, `,"explanations":[`...)
-	for i, name := range ch.names() {
-		if i > 0 {
-			b = append(b, ',')
+	b := []byte(`{"_shards":{"total":1,"successful":1,"failed":0},"valid":true`)
+	if c.on("explain") {
+		b = append(b, `,"explanations":[`...)
+		for i, name := range ch.names() {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = append(jsontext.AppendString(append(b, `{"index":`...), name), `,"valid":true}`...)
 		}
-		b = append(jsontext.AppendString(append(b, `{"index":`...), name), `,"valid":true}`...)
+		b = append(b, ']')
 	}
-	return ok(append(b, `]}`...)), nil
+	return ok(append(b, '}')), nil
 }

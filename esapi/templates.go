@@ -13,26 +13,27 @@ import (
 // records are kept and found without it all the same, with a warning that says
 // so, and refused where they would be other records with it.
 type kept struct {
-	path    string // /_index_template
-	none    string // the answer to a list of all of them
-	missing func(name string) reply
-	warn    string // of making one; "" where that is refused
+	path    string                  // /_index_template
+	none    string                  // the answer to a list of all of them
+	missing func(name string) reply // to one of them
+	removed func(name string) reply // to the removal of one; nil: as missing
+	warn    string                  // of making one; "" where that is refused
 	refuse  string
 }
 
 var keptElsewhere = []kept{
 	{path: "/_index_template", none: `{"index_templates":[]}`, warn: warnTemplates,
-		missing: notThere("resource_not_found_exception", "index template matching [NAME] not found")},
+		missing: notThere("resource_not_found_exception", "index template matching [NAME] not found"), removed: templateMissing},
 	{path: "/_component_template", none: `{"component_templates":[]}`, warn: warnTemplates,
-		missing: notThere("resource_not_found_exception", "component template matching [NAME] not found")},
-	{path: "/_template", none: "{}", warn: warnTemplates, missing: emptyNotFound},
+		missing: notThere("resource_not_found_exception", "component template matching [NAME] not found"), removed: templateMissing},
+	{path: "/_template", none: "{}", warn: warnTemplates, missing: emptyNotFound, removed: templateMissing},
 	{path: "/_ilm/policy", none: "{}", warn: "Oriel keeps no lifecycle policies: records are kept as long as their namespace's retention says",
 		missing: notThere("resource_not_found_exception", "Lifecycle policy not found: NAME")},
 	{path: "/_data_stream", none: `{"data_streams":[]}`, warn: "Oriel has no data streams: an index is there as soon as it has records",
 		missing: func(name string) reply {
 			return reply{status: http.StatusNotFound, body: dsl.IndexNotFound(name).AppendBody(nil)}
 		}},
-	{path: "/_ingest/pipeline", none: "{}", missing: emptyNotFound,
+	{path: "/_ingest/pipeline", none: "{}", missing: emptyNotFound, removed: notThere("resource_not_found_exception", "pipeline [NAME] is missing"),
 		refuse: "[_ingest/pipeline] is not supported: records are stored as they are sent; parse them where they are collected"},
 }
 
@@ -44,6 +45,8 @@ func notThere(kind, reason string) func(string) reply {
 		return reply{status: e.Status, body: e.AppendBody(nil)}
 	}
 }
+
+var templateMissing = notThere("index_template_missing_exception", "index_template [NAME] missing")
 
 func emptyNotFound(string) reply { return reply{status: http.StatusNotFound, body: []byte("{}")} }
 
@@ -68,7 +71,12 @@ func (k kept) put(c *call) (reply, error) {
 }
 
 // remove answers that there was none.
-func (k kept) remove(c *call) (reply, error) { return k.missing(clip(c.vars["name"])), nil }
+func (k kept) remove(c *call) (reply, error) {
+	if k.removed != nil {
+		return k.removed(clip(c.vars["name"])), nil
+	}
+	return k.missing(clip(c.vars["name"])), nil
+}
 
 // object reads a body that is an object, or empty.
 func (c *call) object() (dsl.Node, error) {

@@ -198,12 +198,20 @@ func parseAction(line []byte, number int) (action, error) {
 		return malformed("expected an object behind [" + a.name + "]")
 	}
 	for _, key := range slices.Sorted(maps.Keys(members)) { // one order, one error
-		if why := a.member(key, members[key]); why != "" {
+		switch why := a.member(key, members[key]); why {
+		case "":
+		case unknownMember:
+			return action{}, &fault{http.StatusBadRequest, "illegal_argument_exception",
+				fmt.Sprintf("Action/metadata line [%d] contains an unknown parameter [%s]", number, clip(key))}
+		default:
 			return malformed(why)
 		}
 	}
 	return a, nil
 }
+
+// unknownMember is why a member cannot be taken over that no action has.
+const unknownMember = "unknown"
 
 // member takes one member of an action over, or says why it cannot.
 func (a *action) member(key string, value json.RawMessage) string {
@@ -247,7 +255,7 @@ func (a *action) member(key string, value json.RawMessage) string {
 	case "_type", "routing", "_routing", "parent", "_parent", "retry_on_conflict", "_retry_on_conflict",
 		"require_data_stream", "dynamic_templates", "list_executed_pipelines", "_source":
 	default:
-		return "it contains an unknown parameter [" + clip(key) + "]"
+		return unknownMember
 	}
 	return ""
 }
