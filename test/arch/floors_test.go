@@ -78,6 +78,7 @@ var floors = map[string]int{
 	"test/arch":           7,
 	"test/debian":         7,
 	"test/kubetest":       7,
+	"test/peers":          7,
 	"test/conformance/es": 7,
 	"test/opensearch":     7,
 	"test/script":         7,
