@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
@@ -61,11 +62,15 @@ type edgeOptions struct {
 
 func newEdge(o edgeOptions) (*edge, error) {
 	e := &edge{cfg: o.cfg, log: o.log, access: o.access}
+	var pods informers.SharedInformerFactory // of pods and nodes; the scraper starts it
+	if o.kube != nil {
+		pods = informers.NewSharedInformerFactory(o.kube, 0)
+	}
 	var err error
 	e.scraper, err = scrape.New(scrape.Options{
 		Appendable: o.samples, Interval: o.interval, Cluster: localCluster(o.cfg),
 		Static: staticTargets(o.cfg), Owned: o.owned,
-		Kube: o.kube, Kubelet: kubeletOptions(o.cfg, o.account, o.log),
+		Kube: o.kube, Informers: pods, Kubelet: kubeletOptions(o.cfg, o.account, o.log),
 		OnRefused: func(namespace, pod, reason string) {
 			o.log.Warn("pod is not scraped", "namespace", namespace, "pod", pod, "reason", reason)
 		},

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/prometheus/discovery/targetgroup"
 	promscrape "github.com/prometheus/prometheus/scrape"
 	"github.com/prometheus/prometheus/storage"
+	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/oriel-project/oriel/tenant"
@@ -40,8 +41,12 @@ type Options struct {
 	// others are not scraped. nil: none is. Call Reload when its answers change.
 	Owned func(namespace string) (tenant.ID, bool)
 	// Kube is the cluster whose pods (and nodes, see Kubelet) are targets; nil: none.
-	Kube    kubernetes.Interface
-	Kubelet *Kubelet // nil: kubelets are not scraped
+	Kube kubernetes.Interface
+	// Informers are where pods and nodes are watched; nil: in informers of its own.
+	// Others may have handlers on them before Run, which starts them. What is kept
+	// of a pod is what scraping reads, its labels, owners, node and containers.
+	Informers informers.SharedInformerFactory
+	Kubelet   *Kubelet // nil: kubelets are not scraped
 	// OnRefused is told of every pod that asks to be scraped and is not, once per
 	// reason, for the owner to mend. nil: only counted.
 	OnRefused func(namespace, pod, reason string)

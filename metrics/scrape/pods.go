@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -130,7 +131,10 @@ func (m *Manager) podTarget(p pod) target {
 
 // watch follows the cluster's pods, and its nodes if kubelets are scraped.
 func (m *Manager) watch(ctx context.Context, wg *sync.WaitGroup) error {
-	factory := informers.NewSharedInformerFactory(m.opts.Kube, 0)
+	factory := m.opts.Informers
+	if factory == nil {
+		factory = informers.NewSharedInformerFactory(m.opts.Kube, 0)
+	}
 	pods := factory.Core().V1().Pods().Informer()
 	if err := m.follow(pods, stripPod, m.setPod, m.deletePod); err != nil {
 		return err
@@ -172,7 +176,8 @@ func (m *Manager) follow(i cache.SharedIndexInformer, strip cache.TransformFunc,
 	return nil
 }
 
-// stripPod keeps of a pod what podOf reads: a cluster has tens of thousands.
+// stripPod keeps of a pod what podOf reads, and who it is: a cluster has tens of
+// thousands.
 func stripPod(obj any) (any, error) {
 	p, ok := obj.(*corev1.Pod)
 	if !ok {
@@ -181,20 +186,25 @@ func stripPod(obj any) (any, error) {
 	out := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: p.Name, Namespace: p.Namespace, UID: p.UID, ResourceVersion: p.ResourceVersion,
+			CreationTimestamp: p.CreationTimestamp, DeletionTimestamp: p.DeletionTimestamp,
+			Labels: p.Labels, OwnerReferences: p.OwnerReferences,
 		},
+		Spec:   corev1.PodSpec{NodeName: p.Spec.NodeName},
 		Status: corev1.PodStatus{Phase: p.Status.Phase, PodIP: p.Status.PodIP},
+	}
+	for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+		out.Status.ContainerStatuses = append(out.Status.ContainerStatuses, corev1.ContainerStatus{Name: c.Name, ContainerID: c.ContainerID})
 	}
 	if p.Annotations[annotationScrape] != "true" {
 		return out, nil
 	}
-	out.Labels, out.OwnerReferences = p.Labels, p.OwnerReferences
 	out.Annotations = map[string]string{}
 	for _, a := range []string{annotationScrape, annotationPort, annotationPath, annotationScheme} {
 		if v, ok := p.Annotations[a]; ok {
 			out.Annotations[a] = v
 		}
 	}
-	out.Spec.NodeName, out.Spec.HostNetwork = p.Spec.NodeName, p.Spec.HostNetwork
+	out.Spec.HostNetwork = p.Spec.HostNetwork
 	for _, c := range p.Spec.Containers {
 		out.Spec.Containers = append(out.Spec.Containers, corev1.Container{Name: c.Name, Ports: c.Ports})
 	}
