@@ -67,7 +67,12 @@ func (l *limited) Append(ctx context.Context, w tenant.Write, b Batch) ([]ItemRe
 	now := l.o.Clock()
 	for id, u := range uses {
 		limit := l.o.BytesPerSecond(id)
-		if limit > 0 && !l.bucket(id, limit).AllowN(now, u.bytes) {
+		if limit <= 0 {
+			continue
+		}
+		// A batch larger than the bucket goes in when the bucket is full: it would
+		// come for ever otherwise.
+		if b := l.bucket(id, limit); !b.AllowN(now, min(u.bytes, b.Burst())) {
 			over[id] = fmt.Sprintf("tenant %s is over its limit of %d log bytes a second: send less, or ask for more with the annotation oriel/limits", id, limit)
 		}
 	}

@@ -73,3 +73,19 @@ func TestLimited(t *testing.T) {
 		t.Errorf("after a pause: %v", err)
 	}
 }
+
+// A batch larger than all that a tenant may use at once is taken when that is there.
+func TestLimitedLargeBatch(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	a := logging.Limited(taken{}, logging.LimitOptions{
+		BytesPerSecond: func(tenant.ID) int64 { return 10 },
+		Clock:          func() time.Time { return now },
+	})
+	for i, wait := range []time.Duration{0, 9 * time.Second, time.Second} {
+		now = now.Add(wait)
+		_, err := a.Append(t.Context(), scopetest.Write("noisy"), logging.Batch{Records: records(1000, "noisy")})
+		if want := i != 1; (err == nil) != want {
+			t.Fatalf("%d: %v", i, err)
+		}
+	}
+}

@@ -10,21 +10,13 @@ import (
 	"net"
 	"os"
 	"runtime/debug"
-	"strconv"
 	"sync"
 	"time"
 
 	"github.com/oriel-project/oriel/logging"
-	"github.com/oriel-project/oriel/tenant"
 )
 
 const (
-	// A batch is handed over when it has this many records or bytes. The parts of
-	// a chunk are cut by these alone, so that a chunk that is sent again is cut
-	// the same way.
-	partRecordsMax = 8192
-	partBytesMax   = 4 << 20
-
 	largeFrameBytes = 4 << 20
 	idleBufferBytes = 16 << 10
 	drainPatience   = 250 * time.Millisecond // for bytes that are still on their way at the end
@@ -34,6 +26,7 @@ const (
 var (
 	errNotAllowed = errors.New("the client may not write")
 	errStore      = errors.New("the store does not take records")
+	errDeaf       = errors.New("a chunk that waited for the quota could not be answered")
 )
 
 // conn is one connection, served by one goroutine.
@@ -43,14 +36,16 @@ type conn struct {
 	work  context.Context // ends when draining has taken too long
 	in    *scanner
 	ident Identity
-	json  jsonWriter
+	taker taker
+	held  held
 
-	w       tenant.Write
-	batch   []logging.Record
-	bytes   int
 	large   bool      // holds a place in Server.large
 	begun   time.Time // first byte of the frame being read; zero between frames
 	preAuth time.Time // deadline of the handshake; zero after it
+	unsure  string    // key of the last chunk, whose answer the client has not shown to have read; or ""
+	piped   bool      // the client sends more before it has its answer
+
+	writing sync.Mutex // one answer at a time
 
 	mu       sync.Mutex // guards what follows, and setting read deadlines
 	draining time.Time  // when reading ends; zero while serving
@@ -59,13 +54,17 @@ type conn struct {
 func (s *Server) serveConn(ctx, work context.Context, nc net.Conn) {
 	s.m.connections.Inc()
 	defer s.m.connections.Dec()
+	work, gone := context.WithCancel(work)
 	c := &conn{s: s, nc: nc, work: work, preAuth: time.Now().Add(s.o.Limits.HandshakeTimeMax)}
+	c.taker = taker{s: s, work: work, draining: c.isDraining}
 	c.ident.Remote = nc.RemoteAddr()
 	c.in = &scanner{r: reader{c}, bytesMax: uint64(s.o.Limits.HandshakeBytesMax), bytesKept: s.o.Limits.FrameBytesMax, grow: c.grow}
 	stop := context.AfterFunc(ctx, c.drain)
 	defer stop()
 	defer func() {
+		gone() // who went away gets no answers
 		c.nc.Close()
+		c.held.wait()
 		if c.large {
 			<-s.large
 		}
@@ -77,7 +76,11 @@ func (s *Server) serveConn(ctx, work context.Context, nc net.Conn) {
 			s.o.Logger.Error("forward connection failed", "remote", nc.RemoteAddr().String(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 		}
 	}()
-	c.end(c.serve())
+	err := c.serve()
+	if held := c.held.fault(); held != nil {
+		err = held
+	}
+	c.end(err)
 }
 
 // end counts why the connection ended, and logs what somebody should look at.
@@ -96,6 +99,8 @@ func (c *conn) end(err error) {
 		reason = "unauthenticated"
 	case errors.Is(err, errNotAllowed):
 		reason = "not_allowed"
+	case errors.Is(err, logging.ErrTooMuch):
+		reason = "quota"
 	case errors.Is(err, errStore):
 		reason = "store"
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -191,7 +196,7 @@ func (c *conn) serve() error {
 	for {
 		if !c.in.whole() {
 			// Nothing more to go with what was taken from frames without a chunk.
-			if err := c.flush(""); err != nil {
+			if err := c.taker.flush(""); err != nil {
 				return err
 			}
 			c.release()
@@ -203,7 +208,7 @@ func (c *conn) serve() error {
 		b, err := c.in.next()
 		c.begun = time.Time{}
 		if err != nil {
-			if ferr := c.flush(""); ferr != nil {
+			if ferr := c.taker.flush(""); ferr != nil {
 				return ferr
 			}
 			return err
@@ -226,8 +231,13 @@ func (c *conn) check() error {
 			return err
 		}
 	}
+	if c.unsure != "" {
+		// It waited for the answer, and goes on: it has read it.
+		c.s.repeats.answered(c.unsure)
+		c.unsure = ""
+	}
 	if b := c.in.buf[c.in.start]; !isArray(b) && b != 0xc0 {
-		if err := c.flush(""); err != nil {
+		if err := c.taker.flush(""); err != nil {
 			return err
 		}
 		return wireError{"shape", "a message is an array; this may be another protocol, or TLS on one side only"}
@@ -237,140 +247,50 @@ func (c *conn) check() error {
 
 // take stores one frame and answers it.
 func (c *conn) take(b []byte) error {
+	t := &c.taker
 	f, err := parseFrame(b)
 	if err != nil {
-		return errors.Join(c.flush(""), err)
+		return errors.Join(t.flush(""), err)
 	}
-	var ok bool
-	if c.w, ok = c.s.o.Scope(c.ident); !ok {
-		return errNotAllowed
+	w, ok := c.s.o.Scope(c.ident)
+	if !ok {
+		return errors.Join(t.flush(""), errNotAllowed)
 	}
 	c.s.m.frames.WithLabelValues(f.mode).Inc()
-	key := ""
-	if f.chunk != nil {
-		// Frames without a chunk that came before it go first, by themselves.
-		if err := c.flush(""); err != nil {
-			return err
-		}
-		key = logging.BatchKey(c.w.Who(), string(f.tag), string(f.chunk), f.payload)
-	}
-	part := 0
-	err = f.each(&c.s.o.Limits, func(b []byte) error {
-		if b == nil {
-			c.s.m.refused.WithLabelValues("too_large").Inc()
-			return nil
-		}
-		if !c.add(b, &f) {
-			return nil
-		}
-		if len(c.batch) < partRecordsMax && c.bytes < partBytesMax {
-			return nil
-		}
-		err = c.flush(partKey(key, part))
-		part++
-		return err
-	})
-	if err != nil {
-		// Without a chunk nobody sends the frame again: what could be read is kept.
-		if f.chunk == nil {
-			return errors.Join(c.flush(""), err)
-		}
-		return err
-	}
 	if f.chunk == nil {
+		t.w = w
+		if err := t.frame(&f, ""); err != nil {
+			// Nobody sends the frame again: what could be read is kept.
+			return errors.Join(t.flush(""), err)
+		}
 		return nil
 	}
-	if err := c.flush(partKey(key, part)); err != nil {
+	// Frames without a chunk that came before it go first, by themselves.
+	if err := t.flush(""); err != nil {
 		return err
 	}
-	return c.ack(f.chunk)
-}
-
-func partKey(key string, part int) string {
-	if key == "" || part == 0 {
-		return key
-	}
-	return key + "/" + strconv.Itoa(part)
-}
-
-// add puts an entry into the batch, or counts why not.
-func (c *conn) add(b []byte, f *frame) bool {
-	if f.other {
-		c.s.m.refused.WithLabelValues("not_logs").Inc()
-		return false
-	}
-	e, reason := parseEntry(b)
-	if reason != "" {
-		c.s.m.refused.WithLabelValues(reason).Inc()
-		return false
-	}
-	source, err := c.json.source(e, f.tag)
-	if err != nil {
-		c.s.m.refused.WithLabelValues("not_a_record").Inc()
-		return false
-	}
-	r, err := c.s.o.Stamper.Stamp(c.w, logging.Raw{Source: source, Time: e.time, AddFields: true})
-	if err != nil {
-		c.s.m.refused.WithLabelValues("stamp").Inc()
-		return false
-	}
-	c.batch = append(c.batch, r)
-	c.bytes += len(r.Source)
-	return true
-}
-
-// flush hands the batch over and waits until it is durable. While the store is
-// unavailable it waits and tries again, and reads nothing meanwhile.
-func (c *conn) flush(key string) error {
-	if len(c.batch) == 0 {
-		return nil
-	}
-	b := logging.Batch{Records: c.batch, Key: key}
-	c.batch, c.bytes = nil, 0
-	begin := time.Now()
-	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
-		results, err := c.s.o.Appender.Append(c.work, c.w, b)
-		if err == nil {
-			c.s.m.appendSeconds.Observe(time.Since(begin).Seconds())
-			c.count(results)
+	t.w = w
+	key := c.s.repeats.key(logging.BatchKey(w.Who(), string(f.tag), string(f.chunk), f.payload))
+	err = t.chunk(&f, key)
+	if errors.Is(err, logging.ErrTooMuch) {
+		if c.hold(b, w, key) {
+			t.tally = tally{} // counted with the held one
 			return nil
 		}
-		reason := "other"
-		switch {
-		case errors.Is(err, logging.ErrTooMuch):
-			reason = "too_much"
-		case errors.Is(err, logging.ErrUnavailable):
-			reason = "unavailable"
-		}
-		c.s.m.appendErrors.WithLabelValues(reason).Inc()
-		if c.isDraining() || time.Since(begin)+wait > c.s.o.Limits.RetryTimeMax {
-			return fmt.Errorf("%w: %w", errStore, err)
-		}
-		select {
-		case <-time.After(wait):
-		case <-c.work.Done():
-			return fmt.Errorf("%w: %w", errStore, err)
-		}
+		err = t.waitFor(err, func() error { return t.chunk(&f, key) })
 	}
-}
-
-func (c *conn) count(results []logging.ItemResult) {
-	var stored, duplicate, refused float64
-	for i := range results {
-		switch results[i].Status {
-		case logging.Stored:
-			stored++
-		case logging.Duplicate:
-			duplicate++
-		default:
-			refused++
-		}
+	t.settle()
+	if err != nil {
+		return err
 	}
-	c.s.m.records.Add(stored)
-	c.s.m.duplicates.Add(duplicate)
-	if refused > 0 {
-		c.s.m.refused.WithLabelValues("store").Add(refused)
+	if err := c.ack(f.chunk); err != nil {
+		return err
 	}
+	c.unsure = ""
+	if c.piped = c.piped || c.in.start < c.in.end; !c.piped && contentID(f.chunk) {
+		c.unsure = key
+	}
+	return nil
 }
 
 // ack tells the client that the chunk is durable. Forward v1, "Response": the
@@ -385,6 +305,8 @@ func (c *conn) ack(chunk []byte) error {
 }
 
 func (c *conn) write(b []byte) error {
+	c.writing.Lock()
+	defer c.writing.Unlock()
 	if err := c.nc.SetWriteDeadline(time.Now().Add(c.s.o.Limits.WriteTimeMax)); err != nil {
 		return err
 	}

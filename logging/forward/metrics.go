@@ -11,7 +11,10 @@ type metrics struct {
 	frames        *prometheus.CounterVec // mode
 	malformed     *prometheus.CounterVec // reason
 	bytes         prometheus.Counter
+	received      prometheus.Counter
 	records       prometheus.Counter
+	withheld      prometheus.Counter
+	held          prometheus.Gauge
 	duplicates    prometheus.Counter
 	refused       *prometheus.CounterVec // reason
 	acks          prometheus.Counter
@@ -35,7 +38,10 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		frames:       vec("frames_total", "Frames read, by mode.", "mode"),
 		malformed:    vec("frames_malformed_total", "Frames that could not be read, by reason; each ended its connection.", "reason"),
 		bytes:        counter("bytes_total", "Bytes of frames read, as they came."),
+		received:     counter("records_received_total", "Entries read: stored, there before, refused or withheld."),
 		records:      counter("records_total", "Records stored."),
+		withheld:     counter("records_withheld_total", "Entries of chunks that got no acknowledgement: the sender has them, and sends them again."),
+		held:         prometheus.NewGauge(prometheus.GaugeOpts{Name: "oriel_forward_chunks_held", Help: "Chunks that wait aside for their tenant's quota."}),
 		duplicates:   counter("records_duplicate_total", "Records that were there before."),
 		refused:      vec("records_refused_total", "Records that can never be stored, by reason; acknowledged.", "reason"),
 		acks:         counter("acks_total", "Chunks acknowledged."),
@@ -47,7 +53,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	}
 	if r != nil {
 		r.MustRegister(m.connections, m.closed, m.acceptErrors, m.authFailures, m.heartbeats, m.frames, m.malformed,
-			m.bytes, m.records, m.duplicates, m.refused, m.acks, m.appendErrors, m.appendSeconds)
+			m.bytes, m.received, m.records, m.withheld, m.held, m.duplicates, m.refused, m.acks, m.appendErrors, m.appendSeconds)
 	}
 	return m
 }

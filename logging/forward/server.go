@@ -19,6 +19,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -121,10 +122,12 @@ type Options struct {
 
 // Server speaks the protocol on listeners. Safe for concurrent use.
 type Server struct {
-	o     Options
-	m     *metrics
-	large chan struct{} // a place for each large frame
-	quiet *rate.Limiter // of log lines that a stranger can cause
+	o         Options
+	m         *metrics
+	large     chan struct{} // a place for each large frame
+	repeats   repeats
+	heldBytes atomic.Int64  // of frames that wait for a quota
+	quiet     *rate.Limiter // of log lines that a stranger can cause
 }
 
 // New makes a server.

@@ -1,0 +1,206 @@
+package forward
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/oriel-project/oriel/logging"
+	"github.com/oriel-project/oriel/tenant"
+)
+
+const (
+	// A batch is handed over when it has this many records or bytes. The parts of
+	// a chunk are cut by these alone, so that a chunk that is sent again is cut
+	// the same way.
+	partRecordsMax = 8192
+	partBytesMax   = 4 << 20
+)
+
+// taker turns the entries of frames into batches and hands them over. It is for
+// one goroutine at a time.
+type taker struct {
+	s        *Server
+	work     context.Context // ends when draining has taken too long, or the client is gone
+	draining func() bool
+	json     jsonWriter
+
+	w     tenant.Write
+	batch []logging.Record
+	bytes int
+	tally tally
+}
+
+// tally is what became of entries that were received. What is none of the others
+// in the end was left to the sender, who got no answer.
+type tally struct {
+	received, stored, duplicate int
+	refused                     map[string]int // by reason
+}
+
+func (t *tally) refuse(reason string, n int) {
+	if t.refused == nil {
+		t.refused = map[string]int{}
+	}
+	t.refused[reason] += n
+}
+
+// settle counts what became of the entries since the last time.
+func (t *taker) settle() {
+	m, n := t.s.m, &t.tally
+	withheld := n.received - n.stored - n.duplicate
+	m.received.Add(float64(n.received))
+	m.records.Add(float64(n.stored))
+	m.duplicates.Add(float64(n.duplicate))
+	for reason, k := range n.refused {
+		m.refused.WithLabelValues(reason).Add(float64(k))
+		withheld -= k
+	}
+	m.withheld.Add(float64(withheld))
+	*n = tally{}
+}
+
+// chunk takes in a frame that is to be answered: with nil all of it is durable. It
+// does not wait for a quota. The caller settles.
+func (t *taker) chunk(f *frame, key string) error {
+	t.tally = tally{} // of an attempt before
+	if err := t.frame(f, key); err != nil {
+		t.batch, t.bytes = nil, 0
+		return err
+	}
+	return nil
+}
+
+// frame takes in the entries of one frame. With a key nothing stays in the batch;
+// without one it waits for more, or for flush.
+func (t *taker) frame(f *frame, key string) error {
+	part := 0
+	err := f.each(&t.s.o.Limits, func(b []byte) error {
+		t.tally.received++
+		if b == nil {
+			t.tally.refuse("too_large", 1)
+			return nil
+		}
+		if !t.add(b, f) {
+			return nil
+		}
+		if len(t.batch) < partRecordsMax && t.bytes < partBytesMax {
+			return nil
+		}
+		err := t.flush(partKey(key, part))
+		part++
+		return err
+	})
+	if err != nil || key == "" {
+		return err
+	}
+	return t.flush(partKey(key, part))
+}
+
+func partKey(key string, part int) string {
+	if key == "" || part == 0 {
+		return key
+	}
+	return key + "/" + strconv.Itoa(part)
+}
+
+// add puts an entry into the batch, or notes why not.
+func (t *taker) add(b []byte, f *frame) bool {
+	if f.other {
+		t.tally.refuse("not_logs", 1)
+		return false
+	}
+	e, reason := parseEntry(b)
+	if reason != "" {
+		t.tally.refuse(reason, 1)
+		return false
+	}
+	source, err := t.json.source(e, f.tag)
+	if err != nil {
+		t.tally.refuse("not_a_record", 1)
+		return false
+	}
+	r, err := t.s.o.Stamper.Stamp(t.w, logging.Raw{Source: source, Time: e.time, AddFields: true})
+	if err != nil {
+		t.tally.refuse("stamp", 1)
+		return false
+	}
+	t.batch = append(t.batch, r)
+	t.bytes += len(r.Source)
+	return true
+}
+
+// flush hands the batch over and waits until it is durable. While the store is
+// unavailable it waits and tries again, and with it waits who reads. A batch with a
+// key does not wait for a quota: ErrTooMuch. One without belongs to frames that
+// nobody sends again: what does not get in within RetryTimeMax is lost, and counted.
+func (t *taker) flush(key string) error {
+	if key == "" {
+		defer t.settle()
+	}
+	if len(t.batch) == 0 {
+		return nil
+	}
+	b := logging.Batch{Records: t.batch, Key: key}
+	t.batch, t.bytes = nil, 0
+	err := t.append(b)
+	if err != nil && (key == "" || !errors.Is(err, logging.ErrTooMuch)) {
+		err = t.waitFor(err, func() error { return t.append(b) })
+	}
+	if err != nil && key == "" {
+		t.tally.refuse("not_acknowledged", len(b.Records))
+	}
+	return err
+}
+
+func (t *taker) append(b logging.Batch) error {
+	begin := time.Now()
+	results, err := t.s.o.Appender.Append(t.work, t.w, b)
+	if err == nil {
+		t.s.m.appendSeconds.Observe(time.Since(begin).Seconds())
+		t.count(results)
+		return nil
+	}
+	reason := "other"
+	switch {
+	case errors.Is(err, logging.ErrTooMuch):
+		reason = "too_much"
+	case errors.Is(err, logging.ErrUnavailable):
+		reason = "unavailable"
+	}
+	t.s.m.appendErrors.WithLabelValues(reason).Inc()
+	return err
+}
+
+// waitFor tries again until it works, or RetryTimeMax is over.
+func (t *taker) waitFor(err error, again func() error) error {
+	begin := time.Now()
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+		if t.draining() || time.Since(begin)+wait > t.s.o.Limits.RetryTimeMax {
+			return fmt.Errorf("%w: %w", errStore, err)
+		}
+		select {
+		case <-time.After(wait):
+		case <-t.work.Done():
+			return fmt.Errorf("%w: %w", errStore, err)
+		}
+		if err = again(); err == nil || errors.Is(err, errStore) || errors.As(err, new(wireError)) {
+			return err
+		}
+	}
+}
+
+func (t *taker) count(results []logging.ItemResult) {
+	for i := range results {
+		switch results[i].Status {
+		case logging.Stored:
+			t.tally.stored++
+		case logging.Duplicate:
+			t.tally.duplicate++
+		default:
+			t.tally.refuse("store", 1)
+		}
+	}
+}
