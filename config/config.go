@@ -27,12 +27,13 @@ type Config struct {
 	Tenancy    Tenancy    `yaml:"tenancy" doc:"who may join a tenant"`
 	Auth       Auth       `yaml:"auth" doc:"who is calling"`
 	Forward    Forward    `yaml:"forward" doc:"the Fluentd forward listener"`
+	Journal    Journal    `yaml:"journal" doc:"systemd's journal: its listener, and where else it is read"`
 	Logs       Logs       `yaml:"logs" doc:"the log store"`
 	Metrics    Metrics    `yaml:"metrics" doc:"the metric store"`
 	Limits     Limits     `yaml:"limits" doc:"what one tenant may use"`
 	Grafana    Grafana    `yaml:"grafana" doc:"the Grafana whose organisations, data sources, dashboards and alerts are kept in line; none without a url"`
 	ES         ES         `yaml:"es" doc:"the Elasticsearch API"`
-	TLS        TLS        `yaml:"tls" doc:"TLS of the HTTP listeners and of the journal listener; plain text without it"`
+	TLS        TLS        `yaml:"tls" doc:"TLS of the HTTP listeners; plain text without it"`
 	Archive    Archive    `yaml:"archive" doc:"telemetry of namespaces that ended"`
 
 	role  Role
@@ -117,14 +118,50 @@ const (
 
 // Forward is the Fluentd forward listener.
 type Forward struct {
-	Keys []ForwardKey `yaml:"keys" doc:"who may send; without any, everybody on this machine, and nobody else"`
-	TLS  ForwardTLS   `yaml:"tls" doc:"TLS of the forward listener; plain text without it"`
+	Keys    []ForwardKey `yaml:"keys" doc:"who may send, by shared key; without any and without clients, everybody on this machine, and nobody else"`
+	Clients []Client     `yaml:"clients" doc:"who may send, by the certificate that is shown; instead of keys"`
+	TLS     ListenerTLS  `yaml:"tls" doc:"TLS of the forward listener; plain text without it"`
+	Socket  string       `yaml:"socket" doc:"path of a unix socket that is listened on, too; its owner and group may send (with keys: who has one)"`
 }
 
-// ForwardTLS is the forward listener's certificate.
-type ForwardTLS struct {
-	CertFile string `yaml:"cert_file" doc:"PEM file of the certificate with its chain"`
-	KeyFile  string `yaml:"key_file" doc:"PEM file of the certificate's private key"`
+// ListenerTLS is the certificate of one listener.
+type ListenerTLS struct {
+	CertFile     string `yaml:"cert_file" doc:"PEM file of the certificate with its chain"`
+	KeyFile      string `yaml:"key_file" doc:"PEM file of the certificate's private key"`
+	ClientCAFile string `yaml:"client_ca_file" doc:"PEM file of the authorities that sign clients' certificates; with it a client must show one"`
+}
+
+// Client is a sender that is known by its certificate, and what it writes: either a
+// cluster or a tenant.
+type Client struct {
+	Name    string `yaml:"name" doc:"a DNS name of the certificate, or its subject's common name where it has none"`
+	Cluster string `yaml:"cluster" doc:"the cluster whose data it sends; either this or tenant"`
+	Region  string `yaml:"region" doc:"that cluster's region"`
+	Cloud   string `yaml:"cloud" doc:"that cluster's cloud"`
+	Tenant  string `yaml:"tenant" doc:"the tenant whose data it sends, whatever the records say; either this or cluster"`
+}
+
+// Journal is how systemd's journal comes in.
+type Journal struct {
+	Clients []Client      `yaml:"clients" doc:"who may upload, by the certificate that is shown; without any, everybody on this machine, and nobody else"`
+	TLS     ListenerTLS   `yaml:"tls" doc:"TLS of the journal listener; plain text without it"`
+	Local   JournalLocal  `yaml:"local" doc:"the journal of this machine, read by journalctl"`
+	Pull    []JournalPull `yaml:"pull" doc:"journals of other machines, read from their systemd-journal-gatewayd; they are this cluster's"`
+	Since   Duration      `yaml:"since" doc:"how far back a journal is read the first time, by local and pull"`
+}
+
+// JournalLocal is the journal of this machine.
+type JournalLocal struct {
+	Enabled   bool   `yaml:"enabled" doc:"read it; the user that Oriel runs as must be in the group systemd-journal"`
+	Directory string `yaml:"directory" doc:"folder of the journal files, such as /host/var/log/journal in a container; journalctl's own choice without it"`
+}
+
+// JournalPull is one systemd-journal-gatewayd.
+type JournalPull struct {
+	URL      string `yaml:"url" doc:"such as http://node-1:19531"`
+	CAFile   string `yaml:"ca_file" doc:"PEM file of the authorities that may sign its certificate; the system's without it"`
+	CertFile string `yaml:"cert_file" doc:"PEM file of the certificate to show"`
+	KeyFile  string `yaml:"key_file" doc:"PEM file of that certificate's private key"`
 }
 
 // ForwardKey is one credential of the forward protocol and what it writes:
@@ -199,7 +236,7 @@ type ES struct {
 	PublishAddress string `yaml:"publish_address" doc:"host:port that sniffing clients are told; the request's own host without it"`
 }
 
-// TLS is the certificate of the HTTP and journal listeners.
+// TLS is the certificate of the HTTP listeners.
 type TLS struct {
 	CertFile     string `yaml:"cert_file" doc:"PEM file of the certificate with its chain"`
 	KeyFile      string `yaml:"key_file" doc:"PEM file of the certificate's private key"`
@@ -220,6 +257,7 @@ func Default(role Role) *Config {
 		Kubernetes: Kubernetes{AnnotationPrefix: "oriel/"},
 		Scrape:     Scrape{Interval: Duration(15 * time.Second)},
 		Auth:       Auth{Anonymous: AnonymousNone},
+		Journal:    Journal{Since: Duration(day)},
 		Logs: Logs{
 			Store: StoreEmbedded, Durability: DurabilitySync,
 			Retention: Duration(7 * day), RetentionMax: Duration(90 * day), RecordBytesMax: 1 << 20,

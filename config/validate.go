@@ -44,6 +44,7 @@ func (c *Config) check() Problems {
 	k.tenancy()
 	k.oneOf("auth.anonymous", c.Auth.Anonymous, AnonymousOperator, AnonymousNone)
 	k.forward()
+	k.journal()
 	k.stores()
 	k.limits()
 	k.grafana()
@@ -139,30 +140,6 @@ func (k *checker) tenancy() {
 		}
 		k.tenant(at+"tenant", g.Tenant)
 	}
-}
-
-func (k *checker) forward() {
-	for i, f := range k.Forward.Keys {
-		at := fmt.Sprintf("forward.keys[%d].", i)
-		if f.SharedKeyFile == "" {
-			k.bad(at+"shared_key_file", "is missing: name a file with the key that senders have as shared_key")
-		}
-		k.together(at+"username", f.Username, at+"password_file", f.PasswordFile)
-		switch {
-		case (f.Cluster == "") == (f.Tenant == ""):
-			k.bad(at+"cluster", "a key writes either one cluster or one tenant: set exactly one of cluster and tenant")
-		case f.Tenant != "":
-			k.tenant(at+"tenant", f.Tenant)
-			if f.Region != "" || f.Cloud != "" {
-				k.bad(at+"region", "region and cloud belong to a cluster's key: remove them, or set cluster instead of tenant")
-			}
-		default:
-			k.label(at+"cluster", f.Cluster, "eu-1")
-			k.stamp(at+"region", f.Region, "eu-central")
-			k.stamp(at+"cloud", f.Cloud, "private")
-		}
-	}
-	k.together("forward.tls.cert_file", k.Forward.TLS.CertFile, "forward.tls.key_file", k.Forward.TLS.KeyFile)
 }
 
 func (k *checker) stores() {

@@ -19,8 +19,9 @@ const burstFor = 10 * time.Second
 type LimitOptions struct {
 	// BytesPerSecond is asked at every batch; 0 is no limit.
 	BytesPerSecond func(tenant.ID) int64
-	// OnRefuse is told how many records of a tenant were refused. May be nil.
-	OnRefuse func(id tenant.ID, records int)
+	// OnRefuse is told how many records of a tenant's namespace were refused, and
+	// under which scope they came. May be nil.
+	OnRefuse func(w tenant.Write, id tenant.ID, namespace string, records int)
 	Clock    clock.Clock
 }
 
@@ -34,7 +35,7 @@ func Limited(a Appender, o LimitOptions) Appender {
 		o.Clock = clock.System
 	}
 	if o.OnRefuse == nil {
-		o.OnRefuse = func(tenant.ID, int) {}
+		o.OnRefuse = func(tenant.Write, tenant.ID, string, int) {}
 	}
 	return &limited{next: a, o: o, buckets: map[tenant.ID]*rate.Limiter{}}
 }
@@ -49,19 +50,17 @@ type limited struct {
 
 // Append implements Appender.
 func (l *limited) Append(ctx context.Context, w tenant.Write, b Batch) ([]ItemResult, error) {
-	type use struct{ bytes, records int }
-	uses := map[tenant.ID]*use{}
-	var u *use
+	uses := map[tenant.ID]*int{} // bytes
+	var u *int
 	for i := range b.Records {
 		r := &b.Records[i]
 		if u == nil || r.Tenant != b.Records[i-1].Tenant {
 			if u = uses[r.Tenant]; u == nil {
-				u = new(use)
+				u = new(int)
 				uses[r.Tenant] = u
 			}
 		}
-		u.bytes += len(r.Source)
-		u.records++
+		*u += len(r.Source)
 	}
 	over := map[tenant.ID]string{}
 	now := l.o.Clock()
@@ -72,7 +71,7 @@ func (l *limited) Append(ctx context.Context, w tenant.Write, b Batch) ([]ItemRe
 		}
 		// A batch larger than the bucket goes in when the bucket is full: it would
 		// come for ever otherwise.
-		if b := l.bucket(id, limit); !b.AllowN(now, min(u.bytes, b.Burst())) {
+		if b := l.bucket(id, limit); !b.AllowN(now, min(*u, b.Burst())) {
 			over[id] = fmt.Sprintf("tenant %s is over its limit of %d log bytes a second: send less, or ask for more with the annotation oriel/limits", id, limit)
 		}
 	}
@@ -84,9 +83,6 @@ func (l *limited) Append(ctx context.Context, w tenant.Write, b Batch) ([]ItemRe
 			return nil, fmt.Errorf("%w: %s", ErrTooMuch, reason)
 		}
 	}
-	for id := range over {
-		l.o.OnRefuse(id, uses[id].records)
-	}
 	return l.appendRest(ctx, w, b, over)
 }
 
@@ -95,9 +91,11 @@ func (l *limited) appendRest(ctx context.Context, w tenant.Write, b Batch, over 
 	results := make([]ItemResult, len(b.Records))
 	rest := Batch{Key: b.Key}
 	var at []int
+	refused := map[[2]string]int{} // by tenant and namespace
 	for i, r := range b.Records {
 		if reason, ok := over[r.Tenant]; ok {
 			results[i] = ItemResult{Status: Refused, Reason: reason}
+			refused[[2]string{string(r.Tenant), r.Namespace}]++
 			continue
 		}
 		rest.Records, at = append(rest.Records, r), append(at, i)
@@ -105,6 +103,9 @@ func (l *limited) appendRest(ctx context.Context, w tenant.Write, b Batch, over 
 	stored, err := l.next.Append(ctx, w, rest)
 	if err != nil {
 		return nil, err
+	}
+	for of, n := range refused {
+		l.o.OnRefuse(w, tenant.ID(of[0]), of[1], n)
 	}
 	for i, r := range stored {
 		results[at[i]] = r

@@ -35,7 +35,7 @@ func TestLimited(t *testing.T) {
 	store, refused := taken{}, taken{}
 	a := logging.Limited(store, logging.LimitOptions{
 		BytesPerSecond: func(id tenant.ID) int64 { return map[tenant.ID]int64{"noisy": 10}[id] },
-		OnRefuse:       func(id tenant.ID, n int) { refused[id] += n },
+		OnRefuse:       func(_ tenant.Write, id tenant.ID, _ string, n int) { refused[id] += n },
 		Clock:          func() time.Time { return now },
 	})
 	ctx := context.Background()

@@ -18,6 +18,7 @@ import (
 	"github.com/oriel-project/oriel/internal/queue"
 	"github.com/oriel-project/oriel/logging"
 	"github.com/oriel-project/oriel/logging/relay"
+	"github.com/oriel-project/oriel/metrics"
 	"github.com/oriel-project/oriel/metrics/remote"
 	"github.com/oriel-project/oriel/tenant"
 	"github.com/oriel-project/oriel/tenant/access"
@@ -119,7 +120,8 @@ func (g *global) agent(ctx context.Context, cfg *config.Config, f agentFlags) er
 		owned: func(namespace string) (tenant.ID, bool) {
 			return roster.Owner(cfg.Cluster.Name, namespace, time.Now())
 		},
-		samples: up.samples, records: up.records,
+		samples: up.samples, records: up.records, dir: dir,
+		losses:      func(tenant.Write) metrics.Appendable { return up.samples },
 		stamper:     &logging.Stamper{Retention: time.Duration(cfg.Logs.RetentionMax)},
 		kube:        client,
 		account:     account,

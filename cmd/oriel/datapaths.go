@@ -9,5 +9,6 @@ const (
 	dirMetrics   = "metrics"
 	dirQueue     = "queue"
 	dirGrafana   = "grafana"
+	dirJournal   = "journal"
 	adminToken   = "admin.token"
 )

@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"log/slog"
-	"net"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,11 +12,12 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/oriel-project/oriel/config"
-	"github.com/oriel-project/oriel/internal/httpx"
+	"github.com/oriel-project/oriel/internal/datadir"
 	"github.com/oriel-project/oriel/logging"
 	"github.com/oriel-project/oriel/logging/forward"
 	"github.com/oriel-project/oriel/logging/journal"
 	"github.com/oriel-project/oriel/metrics"
+	"github.com/oriel-project/oriel/metrics/losses"
 	"github.com/oriel-project/oriel/metrics/scrape"
 	"github.com/oriel-project/oriel/tenant"
 	"github.com/oriel-project/oriel/tenant/access"
@@ -39,7 +38,9 @@ type edge struct {
 	scraper *scrape.Manager
 	watcher *kube.Watcher // nil where no cluster is watched
 	forward *forward.Server
-	journal httpx.API
+	journal *journal.Intake
+	losses  *losses.Losses
+	sources []func(context.Context) error // journals that are read from here
 }
 
 type edgeOptions struct {
@@ -51,6 +52,8 @@ type edgeOptions struct {
 	owned    func(namespace string) (tenant.ID, bool)
 	samples  metrics.Appendable
 	records  logging.Appender
+	losses   func(tenant.Write) metrics.Appendable // what losses of records are written to
+	dir      *datadir.Dir
 	stamper  *logging.Stamper
 	kube     kubernetes.Interface // nil: no cluster is watched
 	account  *rest.Config         // as whom kube speaks
@@ -95,15 +98,18 @@ func newEdge(o edgeOptions) (*edge, error) {
 	if err != nil {
 		return nil, err
 	}
-	var tlsConfig *tls.Config
-	if t := o.cfg.Forward.TLS; t.CertFile != "" {
-		if tlsConfig, err = serverTLS(t.CertFile, t.KeyFile, ""); err != nil {
-			return nil, fmt.Errorf("forward.tls: %w", err)
-		}
+	tlsConfig, err := listenerTLS("forward", o.cfg.Forward.TLS)
+	if err != nil {
+		return nil, err
 	}
 	e.forward = forward.New(forward.Options{
 		Scope: func(id forward.Identity) (tenant.Write, bool) {
-			if len(keys) == 0 {
+			switch {
+			case len(keys) > 0:
+			case len(o.cfg.Forward.Clients) > 0 && !id.Local:
+				w, err := o.access.ClientScope(o.cfg.Forward.Clients, id.TLS, "forward")
+				return w, err == nil
+			default:
 				return o.access.LocalWrite("forward"), true
 			}
 			k, ok := scopes[id.Key]
@@ -117,10 +123,15 @@ func newEdge(o edgeOptions) (*edge, error) {
 		Limits: forward.Limits{RecordBytesMax: int(o.cfg.Logs.RecordBytesMax)},
 		Logger: o.log, Registerer: o.reg,
 	})
+	e.losses = losses.New(losses.Options{Appendable: o.losses, Logger: o.log})
 	e.journal = journal.New(journal.Options{
 		Appender: o.records, Stamper: o.stamper, Done: o.done, Logger: o.log, Registerer: o.reg,
+		OnLoss: func(w tenant.Write, l journal.Loss) {
+			e.losses.Add(w, losses.Loss{Namespace: l.Namespace, Node: l.Node, Reason: l.Reason, Records: l.Records})
+		},
 	})
-	return e, nil
+	e.sources, err = journalSources(o, e.journal)
+	return e, err
 }
 
 // forwardKeys reads the secrets of forward.keys and gives what each key writes,
@@ -190,71 +201,9 @@ func kubeletOptions(cfg *config.Config, account *rest.Config, logger *slog.Logge
 
 // Run watches and scrapes until ctx ends.
 func (e *edge) Run(ctx context.Context) error {
-	fs := []func(context.Context) error{e.scraper.Run}
+	fs := append([]func(context.Context) error{e.scraper.Run, e.losses.Run}, e.sources...)
 	if e.watcher != nil {
 		fs = append(fs, e.watcher.Run)
 	}
 	return runAll(ctx, fs...)
-}
-
-// edgeListeners are the two that an edge opens; either may be nil.
-type edgeListeners struct {
-	forward, journal net.Listener
-	heartbeat        net.PacketConn
-}
-
-func openEdgeListeners(cfg *config.Config, forwardFlag, journalFlag *listenFlag, open func(*listenFlag) (net.Listener, error), logger *slog.Logger) (ls edgeListeners, err error) {
-	defer func() {
-		if err != nil {
-			ls.close()
-		}
-	}()
-	if err := access.CheckListener("--listen.forward", forwardFlag.addr, len(cfg.Forward.Keys) > 0); err != nil {
-		return ls, err
-	}
-	if err := access.CheckListener("--listen.journal", journalFlag.addr, false); err != nil {
-		return ls, err
-	}
-	if ls.forward, err = open(forwardFlag); err != nil {
-		return ls, err
-	}
-	if ls.forward != nil {
-		// Fluentd's UDP heartbeat comes to the same port; without it only that
-		// kind of heartbeat is unanswered.
-		if ls.heartbeat, err = net.ListenPacket("udp", ls.forward.Addr().String()); err != nil {
-			logger.Warn("UDP heartbeats of Fluentd are not answered", "address", ls.forward.Addr().String(), "error", err)
-			ls.heartbeat, err = nil, nil
-		}
-	}
-	ls.journal, err = open(journalFlag)
-	return ls, err
-}
-
-func (ls edgeListeners) close() {
-	for _, l := range []net.Listener{ls.forward, ls.journal} {
-		if l != nil {
-			l.Close()
-		}
-	}
-	if ls.heartbeat != nil {
-		ls.heartbeat.Close()
-	}
-}
-
-func (ls edgeListeners) serve(e *edge) func(context.Context) error {
-	return func(ctx context.Context) error {
-		var fs []func(context.Context) error
-		if ls.forward != nil {
-			fs = append(fs, func(ctx context.Context) error { return e.forward.Serve(ctx, ls.forward) })
-		}
-		if ls.heartbeat != nil {
-			fs = append(fs, func(ctx context.Context) error { return e.forward.ServeHeartbeat(ctx, ls.heartbeat) })
-		}
-		if ls.journal != nil {
-			// Whoever reaches this listener is on this machine: CheckListener.
-			h := e.access.GuardListener(e.journal, "journal")
-			fs = append(fs, func(ctx context.Context) error { return serveHTTP(ctx, ls.journal, h, e.log) })
-		}
-		return runAll(ctx, fs...)
-	}
 }

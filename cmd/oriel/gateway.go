@@ -24,6 +24,8 @@ import (
 	"github.com/oriel-project/oriel/logging/relay"
 	"github.com/oriel-project/oriel/logging/store"
 	"github.com/oriel-project/oriel/logging/tail"
+	"github.com/oriel-project/oriel/metrics"
+	"github.com/oriel-project/oriel/metrics/losses"
 	"github.com/oriel-project/oriel/metrics/promapi"
 	"github.com/oriel-project/oriel/metrics/remote"
 	"github.com/oriel-project/oriel/metrics/tsdb"
@@ -61,6 +63,7 @@ type gateway struct {
 	logs      *store.Store
 	intake    *rates // logs, behind the tenants' limits
 	series    *tsdb.Store
+	lost      *losses.Losses
 	stamper   *logging.Stamper
 	windows   *windows
 
@@ -195,9 +198,13 @@ func (g *gateway) openStores() error {
 		Help: "Log records whose time was outside of the retention or too far in the future, and was replaced by the time of receipt.",
 	}, []string{"reason"})
 	g.reg.MustRegister(refused, clamped)
+	g.lost = losses.New(losses.Options{Appendable: g.losses, Logger: g.log})
 	g.intake = newRates(logging.Limited(g.logs, logging.LimitOptions{
 		BytesPerSecond: g.logBytesPerSecond,
-		OnRefuse:       func(_ tenant.ID, n int) { refused.WithLabelValues("tenant_limit").Add(float64(n)) },
+		OnRefuse: func(w tenant.Write, _ tenant.ID, namespace string, n int) {
+			refused.WithLabelValues("tenant_limit").Add(float64(n))
+			g.lost.Add(w, losses.Loss{Namespace: namespace, Reason: "quota", Records: n})
+		},
 	}), g.series)
 	g.stamper = &logging.Stamper{
 		Retention: time.Duration(g.cfg.Logs.RetentionMax),
@@ -205,6 +212,9 @@ func (g *gateway) openStores() error {
 	}
 	return nil
 }
+
+// losses is where losses of log records are written to.
+func (g *gateway) losses(w tenant.Write) metrics.Appendable { return metrics.Scoped(g.series, w) }
 
 func outOfOrder(cfg *config.Config) time.Duration {
 	if cfg.Metrics.OutOfOrder == 0 {
@@ -314,6 +324,7 @@ func (g *gateway) Run(ctx context.Context) error {
 		g.loop.Run,
 		g.windows.Run,
 		g.intake.Run,
+		g.lost.Run,
 		g.removeEnded,
 		g.markStages,
 	)

@@ -58,6 +58,7 @@ func (s *Server) serveConn(ctx, work context.Context, nc net.Conn) {
 	c := &conn{s: s, nc: nc, work: work, preAuth: time.Now().Add(s.o.Limits.HandshakeTimeMax)}
 	c.taker = taker{s: s, work: work, draining: c.isDraining}
 	c.ident.Remote = nc.RemoteAddr()
+	c.ident.Local = nc.LocalAddr().Network() == "unix"
 	c.in = &scanner{r: reader{c}, bytesMax: uint64(s.o.Limits.HandshakeBytesMax), bytesKept: s.o.Limits.FrameBytesMax, grow: c.grow}
 	stop := context.AfterFunc(ctx, c.drain)
 	defer stop()
@@ -316,7 +317,7 @@ func (c *conn) write(b []byte) error {
 
 // upgrade speaks TLS where it is configured.
 func (c *conn) upgrade() error {
-	if c.s.o.TLS == nil {
+	if c.s.o.TLS == nil || c.ident.Local {
 		return nil
 	}
 	tc := tls.Server(c.nc, c.s.o.TLS)

@@ -2,6 +2,7 @@ package forward
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -11,6 +12,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -209,6 +211,38 @@ func TestTLS(t *testing.T) {
 	}
 	if len(r.all()) != 1 {
 		t.Fatalf("%d records", len(r.all()))
+	}
+}
+
+// A unix socket takes frames without TLS: who may open it is on this machine.
+func TestUnixSocket(t *testing.T) {
+	var seen Identity
+	r := start(t, Options{TLS: &tls.Config{Certificates: []tls.Certificate{certificate(t)}}, Scope: func(id Identity) (tenant.Write, bool) {
+		seen = id
+		return scopetest.Write("shop"), true
+	}})
+	ln, err := net.Listen("unix", filepath.Join(t.TempDir(), "forward.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { done <- r.srv.Serve(ctx, ln) }()
+	c, err := net.Dial("unix", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	want := ackOf("c")
+	if got, err := exchange(t, c, pack(arr{"t", 1, rec{"message", "x"}, rec{"chunk", "c"}}), len(want)); err != nil || !bytes.Equal(got, want) {
+		t.Fatalf("%q, %v", got, err)
+	}
+	if !seen.Local || seen.TLS != nil {
+		t.Fatalf("%+v", seen)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
 	}
 }
 

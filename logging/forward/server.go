@@ -36,6 +36,7 @@ type Identity struct {
 	Username   string // of that key
 	ClientHost string
 	Remote     net.Addr
+	Local      bool                 // by a unix socket
 	TLS        *tls.ConnectionState // nil without TLS
 }
 
@@ -110,7 +111,7 @@ type Options struct {
 	Stamper  *logging.Stamper
 	// Keys turn the handshake on where there is at least one.
 	Keys []Key
-	// TLS, where set, is spoken on every connection.
+	// TLS, where set, is spoken on every connection but those of a unix socket.
 	TLS *tls.Config
 	// Hostname is what the server calls itself in the handshake; it must differ
 	// from every client's name. "" means "oriel".

@@ -1,13 +1,15 @@
-// Package journal takes in systemd's journal as systemd-journal-upload sends
-// it: one POST of everything from its cursor to the journal's end, which a busy
-// machine may keep open for ever.
+// Package journal takes in systemd's journal, in three ways:
 //
-//	api := journal.New(journal.Options{Appender: store, Stamper: stamper}) // POST /upload
+//	in := journal.New(journal.Options{Appender: store, Stamper: stamper})
+//	api := in.API()                                // POST /upload, of systemd-journal-upload
+//	err := in.Pull(ctx, journal.PullOptions{...})  // from systemd-journal-gatewayd
+//	err := in.Local(ctx, journal.LocalOptions{...}) // of this machine, by journalctl
 //
-// Entries are stored while they arrive. The answer, which lets the uploader
-// save its cursor, comes after all of them are durable. The uploader ends itself
+// Entries are stored while they arrive. The answer to an upload, which lets the
+// uploader save its cursor, comes after all of them are durable; the other two
+// keep their cursor themselves, behind what is durable. The uploader ends itself
 // on any refusal, so a quota or an unavailable store is met by reading slowly.
-// Entries that come again are recognised by their cursors.
+// Entries that come again are recognised by their cursors and what is in them.
 package journal
 
 import (
@@ -43,6 +45,9 @@ const (
 type Options struct {
 	Appender logging.Appender
 	Stamper  *logging.Stamper
+	// OnLoss is told of entries that never came, under the scope that they would
+	// have been written under. May be nil.
+	OnLoss func(tenant.Write, Loss)
 	// Done, where set, ends open uploads when it is closed: what was read is
 	// stored, and the client is told to come again.
 	Done       <-chan struct{}
@@ -50,35 +55,51 @@ type Options struct {
 	Registerer prometheus.Registerer // nil: metrics are counted and not shown
 }
 
-type server struct {
+// Intake takes entries in. Safe for concurrent use.
+type Intake struct {
 	o            Options
+	losses       losses
 	uploads      *prometheus.CounterVec // code
+	received     prometheus.Counter
 	records      *prometheus.CounterVec // result
 	refused      *prometheus.CounterVec // reason
 	dropped      *prometheus.CounterVec // reason
+	lost         *prometheus.CounterVec // reason
 	appendErrors *prometheus.CounterVec // reason
+	restarts     *prometheus.CounterVec // source, reason
 }
 
-// New makes the API. Its one route is POST /upload; other methods get systemd's
-// own status for that, 406.
-func New(o Options) httpx.API {
+// New makes one.
+func New(o Options) *Intake {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	vec := func(name, help, label string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "oriel_journal_" + name, Help: help}, []string{label})
+	if o.OnLoss == nil {
+		o.OnLoss = func(tenant.Write, Loss) {}
 	}
-	s := &server{
+	vec := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "oriel_journal_" + name, Help: help}, labels)
+	}
+	s := &Intake{
 		o:            o,
 		uploads:      vec("uploads_total", "Uploads, by the status of the answer.", "code"),
-		records:      vec("records_total", "Entries, by what became of them.", "result"),
+		received:     prometheus.NewCounter(prometheus.CounterOpts{Name: "oriel_journal_records_received_total", Help: "Entries read: each is a record, or was refused or withheld."}),
+		records:      vec("records_total", "Entries, by what became of them; withheld: not stored and not acknowledged, the sender has them.", "result"),
 		refused:      vec("records_refused_total", "Entries that can never be stored, by reason.", "reason"),
 		dropped:      vec("fields_dropped_total", "Fields that were left out of their entries, by reason.", "reason"),
+		lost:         vec("records_lost_total", "Entries that never came, by reason: gap, the numbers of a journal leave some out; suppressed, journald says that it took none for a while.", "reason"),
 		appendErrors: vec("append_errors_total", "Times the store did not take a batch, by reason; it is tried again.", "reason"),
+		restarts:     vec("source_failures_total", "Times that reading from a source ended and was begun again, by source (pull, local).", "source"),
 	}
 	if o.Registerer != nil {
-		o.Registerer.MustRegister(s.uploads, s.records, s.refused, s.dropped, s.appendErrors)
+		o.Registerer.MustRegister(s.uploads, s.received, s.records, s.refused, s.dropped, s.lost, s.appendErrors, s.restarts)
 	}
+	return s
+}
+
+// API gives the receiver of uploads. Its one route is POST /upload; other methods
+// get systemd's own status for that, 406.
+func (s *Intake) API() httpx.API {
 	m := httpx.NewMux(writeError)
 	m.Handle(httpx.Route{Pattern: "/upload", Access: httpx.Write}, s.upload)
 	return m
@@ -90,7 +111,7 @@ func writeError(w http.ResponseWriter, _ *http.Request, status int, reason strin
 	_, _ = io.WriteString(w, reason+"\n") // the client is gone, or reads it
 }
 
-func (s *server) upload(w http.ResponseWriter, r *http.Request) {
+func (s *Intake) upload(w http.ResponseWriter, r *http.Request) {
 	status, reason := s.receive(w, r)
 	s.uploads.WithLabelValues(fmt.Sprint(status)).Inc()
 	if status != http.StatusAccepted {
@@ -99,7 +120,7 @@ func (s *server) upload(w http.ResponseWriter, r *http.Request) {
 	writeError(w, r, status, reason)
 }
 
-func (s *server) receive(w http.ResponseWriter, r *http.Request) (status int, reason string) {
+func (s *Intake) receive(w http.ResponseWriter, r *http.Request) (status int, reason string) {
 	scope := tenant.WriteFrom(r.Context())
 	media, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
 	switch {
@@ -132,7 +153,7 @@ func (s *server) receive(w http.ResponseWriter, r *http.Request) (status int, re
 	default:
 		return http.StatusUnsupportedMediaType, "Content-Encoding is not supported: use gzip, zstd or none."
 	}
-	u := &upload{s: s, scope: scope, in: newExportReader(body), stop: in.stop}
+	u := &stream{s: s, scope: scope, in: newExportReader(body), stop: in.stop}
 	err := u.run(r.Context())
 	var bad exportError
 	switch {

@@ -42,7 +42,7 @@ func post(t testing.TB, o Options, w tenant.Write, body io.Reader, header ...str
 		req.Header.Set(header[i], header[i+1])
 	}
 	rec := httptest.NewRecorder()
-	New(o).ServeHTTP(rec, req.WithContext(tenant.WithWrite(req.Context(), w)))
+	New(o).API().ServeHTTP(rec, req.WithContext(tenant.WithWrite(req.Context(), w)))
 	return rec
 }
 
@@ -171,7 +171,7 @@ func TestAnswers(t *testing.T) {
 			}
 		})
 	}
-	api := New(Options{Stamper: &logging.Stamper{}})
+	api := New(Options{Stamper: &logging.Stamper{}}).API()
 	for path, want := range map[string]int{"/upload": 406, "/entries": 404} {
 		w := httptest.NewRecorder()
 		api.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
@@ -226,7 +226,7 @@ func TestStoreThatRefusesForAWhile(t *testing.T) {
 func TestEndlessUpload(t *testing.T) {
 	store := mem.New(mem.Options{})
 	done := make(chan struct{})
-	api := New(Options{Appender: store, Stamper: &logging.Stamper{}, Done: done})
+	api := New(Options{Appender: store, Stamper: &logging.Stamper{}, Done: done}).API()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		api.ServeHTTP(w, r.WithContext(tenant.WithWrite(r.Context(), owners)))
 	}))

@@ -2,7 +2,9 @@ package journal
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
+	"io"
 	"regexp"
 	"strconv"
 	"time"
@@ -64,11 +66,41 @@ func rawOf(fields []field, who string) logging.Raw {
 	if raw.Time, ok = micros(get("_SOURCE_REALTIME_TIMESTAMP")); !ok {
 		raw.Time, _ = micros(get("__REALTIME_TIMESTAMP"))
 	}
-	if cursor := get("__CURSOR"); cursor != "" {
-		h := sha256.Sum256([]byte(who + "\x00" + cursor))
-		raw.ID = hex.EncodeToString(h[:16])
+	if get("__CURSOR") != "" {
+		raw.ID = entryID(fields, who)
 	}
 	return raw
+}
+
+// entryID is the same for an entry that comes again. It is made from everything in
+// it: by its cursor alone, which anybody who may write can foresee, a forged entry
+// would keep the true one out.
+func entryID(fields []field, who string) string {
+	h := sha256.New()
+	var n [8]byte
+	part := func(b string) {
+		binary.LittleEndian.PutUint64(n[:], uint64(len(b)))
+		h.Write(n[:])
+		io.WriteString(h, b)
+	}
+	part(who)
+	for _, f := range fields {
+		part(f.name)
+		binary.LittleEndian.PutUint64(n[:], uint64(len(f.value)))
+		h.Write(n[:])
+		h.Write(f.value)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// valueOf gives the first field of that name, "" without one.
+func valueOf(fields []field, name string) string {
+	for i := range fields {
+		if fields[i].name == name {
+			return string(fields[i].value)
+		}
+	}
+	return ""
 }
 
 // appendContainer says of a container's output where it belongs. Docker's

@@ -13,21 +13,26 @@ import (
 // KeyScope is what a sender with that key of the forward protocol may write.
 // Ask for it at every connection: the tenant may be gone since the last one.
 func (a *Access) KeyScope(k config.ForwardKey) (tenant.Write, error) {
-	if k.Tenant == "" {
-		if k.Cluster == "" {
-			return tenant.Write{}, fmt.Errorf("forward key names neither cluster nor tenant: set one of them")
+	return a.writer("forward", tenant.Cluster{Name: k.Cluster, Region: k.Region, Cloud: k.Cloud}, k.Tenant)
+}
+
+// writer is the scope of a credential of the configuration: of a cluster, or of a
+// tenant where that is not "".
+func (a *Access) writer(via string, c tenant.Cluster, id string) (tenant.Write, error) {
+	if id == "" {
+		if c.Name == "" {
+			return tenant.Write{}, fmt.Errorf("%s credential names neither cluster nor tenant: set one of them", via)
 		}
-		c := tenant.Cluster{Name: k.Cluster, Region: k.Region, Cloud: k.Cloud}
-		return scope.NewWriteCluster(clusterWho(c)+"/forward", c, a.opts.Directory), nil
+		return scope.NewWriteCluster(clusterWho(c)+"/"+via, c, a.opts.Directory), nil
 	}
-	id, err := tenant.ParseID(k.Tenant)
+	t, err := tenant.ParseID(id)
 	if err != nil {
 		return tenant.Write{}, err
 	}
-	if _, ok := a.opts.Directory.Lookup(id); !ok {
-		return tenant.Write{}, fmt.Errorf("forward key is for tenant %q, which does not exist: onboard it with `oriel tenants onboard %s`", id, id)
+	if _, ok := a.opts.Directory.Lookup(t); !ok {
+		return tenant.Write{}, fmt.Errorf("%s credential is for tenant %q, which does not exist: onboard it with `oriel tenants onboard %s`", via, t, t)
 	}
-	return scope.NewWriteTenant("forward:"+string(id), a.opts.Local, id), nil
+	return scope.NewWriteTenant(via+":"+string(t), a.opts.Local, t), nil
 }
 
 // CheckListener says whether a listener may open on addr: anywhere with
@@ -48,9 +53,9 @@ func CheckListener(flag, addr string, hasAuth bool) error {
 	mend := "listen on 127.0.0.1"
 	switch flag {
 	case "--listen.forward":
-		mend = "set forward.keys, or listen on 127.0.0.1"
+		mend = "set forward.keys or forward.clients, or listen on 127.0.0.1"
 	case "--listen.journal":
-		mend = "listen on 127.0.0.1 and let an `oriel agent` on that machine pass the journal on"
+		mend = "set journal.clients, or listen on 127.0.0.1 and let an `oriel agent` on that machine pass the journal on"
 	}
 	return fmt.Errorf("%s %s: anybody who reaches that address could write here, since this listener has no authentication: %s", flag, addr, mend)
 }

@@ -129,7 +129,7 @@ func TestJournalUpload(t *testing.T) {
 	remote := debian.Program(t, "systemd-journal-remote", "systemd-journal-remote")
 	upload := debian.Program(t, "systemd-journal-upload", "systemd-journal-remote")
 	in := newIntake()
-	srv := in.serveHTTP(t, journal.New(journal.Options{Appender: in.store, Stamper: &logging.Stamper{}}))
+	srv := in.serveHTTP(t, journal.New(journal.Options{Appender: in.store, Stamper: &logging.Stamper{}}).API())
 	dir := t.TempDir()
 	file := filepath.Join(dir, "x.journal")
 	state := filepath.Join(dir, "state")

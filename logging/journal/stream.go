@@ -17,28 +17,41 @@ var (
 	errNotDurable = errors.New("the store does not take records")
 )
 
-// upload is one POST.
-type upload struct {
-	s     *server
+// stream is one run of entries: an upload, or what a source gives.
+type stream struct {
+	s     *Intake
 	scope tenant.Write
 	in    *exportReader
 	stop  func() // ends reading
+	// first, where set, decides on the first entry whether it is to be stored.
+	first func(fields []field) bool
+	// after, where set, leaves out the entries that come first and are older.
+	after time.Time
+	// durable, where set, is told the cursor of the last entry of each batch.
+	durable func(cursor string) error
 
-	batch []logging.Record
-	bytes int
+	batch  []logging.Record
+	bytes  int
+	cursor string // of the last entry of the batch
+}
+
+// entry is one on its way to a batch.
+type entry struct {
+	record logging.Record
+	cursor string
 }
 
 // run stores the entries while they arrive: in batches, and no later than
 // batchAge after they came. With nil everything is durable.
-func (u *upload) run(ctx context.Context) error {
+func (u *stream) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	records := make(chan logging.Record, 64)
+	entries := make(chan entry, 64)
 	read := make(chan error, 1) // what ended reading; buffered, so that the reader never waits for us
 	var reader sync.WaitGroup
 	reader.Go(func() {
-		read <- u.read(ctx, records)
-		close(records)
+		read <- u.read(ctx, entries)
+		close(entries)
 	})
 	over := false
 	defer func() {
@@ -48,18 +61,22 @@ func (u *upload) run(ctx context.Context) error {
 			u.stop()
 		}
 		reader.Wait()
+		for range entries {
+			u.s.records.WithLabelValues("withheld").Inc()
+		}
 	}()
 	tick := time.NewTicker(batchAge)
 	defer tick.Stop()
 	for {
 		select {
-		case r, ok := <-records:
+		case e, ok := <-entries:
 			if !ok {
 				over = true
 				return errors.Join(u.flush(ctx), <-read)
 			}
-			u.batch = append(u.batch, r)
-			u.bytes += len(r.Source)
+			u.batch = append(u.batch, e.record)
+			u.bytes += len(e.record.Source)
+			u.cursor = e.cursor
 			if len(u.batch) < batchRecords && u.bytes < batchBytes {
 				continue
 			}
@@ -74,8 +91,8 @@ func (u *upload) run(ctx context.Context) error {
 }
 
 // read turns entries into records until the body ends.
-func (u *upload) read(ctx context.Context, out chan<- logging.Record) error {
-	for {
+func (u *stream) read(ctx context.Context, out chan<- entry) error {
+	for begun := false; ; begun = true {
 		fields, err := u.in.next()
 		for reason, n := range u.in.dropped {
 			u.s.dropped.WithLabelValues(reason).Add(float64(n))
@@ -87,15 +104,28 @@ func (u *upload) read(ctx context.Context, out chan<- logging.Record) error {
 		if err != nil {
 			return err
 		}
+		if !begun && u.first != nil && !u.first(fields) {
+			continue
+		}
+		if !u.after.IsZero() {
+			if at, ok := micros(valueOf(fields, "__REALTIME_TIMESTAMP")); ok && at.Before(u.after) {
+				continue
+			}
+			u.after = time.Time{}
+		}
+		u.s.received.Inc()
+		u.s.watch(u.scope, fields)
 		r, err := u.s.o.Stamper.Stamp(u.scope, rawOf(fields, u.scope.Who()))
 		if err != nil {
 			// It would be refused again, and nothing behind it would ever come.
+			u.s.records.WithLabelValues("refused").Inc()
 			u.s.refused.WithLabelValues("stamp").Inc()
 			continue
 		}
 		select {
-		case out <- r:
+		case out <- entry{r, valueOf(fields, "__CURSOR")}:
 		case <-ctx.Done():
+			u.s.records.WithLabelValues("withheld").Inc()
 			return ctx.Err()
 		}
 	}
@@ -103,12 +133,24 @@ func (u *upload) read(ctx context.Context, out chan<- logging.Record) error {
 
 // flush makes the batch durable. While the store is unavailable or the quota
 // used up it waits, and reading waits with it; the client sees a slow server.
-func (u *upload) flush(ctx context.Context) error {
+func (u *stream) flush(ctx context.Context) error {
 	if len(u.batch) == 0 {
 		return nil
 	}
-	b := logging.Batch{Records: u.batch}
+	b, cursor := logging.Batch{Records: u.batch}, u.cursor
 	u.batch, u.bytes = nil, 0
+	err := u.append(ctx, b)
+	if err != nil {
+		u.s.records.WithLabelValues("withheld").Add(float64(len(b.Records)))
+		return err
+	}
+	if u.durable != nil && cursor != "" {
+		return u.durable(cursor)
+	}
+	return nil
+}
+
+func (u *stream) append(ctx context.Context, b logging.Batch) error {
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, retryWaitMax) {
 		results, err := u.s.o.Appender.Append(ctx, u.scope, b)
 		if err == nil {
@@ -138,7 +180,7 @@ func (u *upload) flush(ctx context.Context) error {
 	}
 }
 
-func (u *upload) count(results []logging.ItemResult) {
+func (u *stream) count(results []logging.ItemResult) {
 	for i := range results {
 		switch results[i].Status {
 		case logging.Stored:
