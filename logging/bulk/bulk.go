@@ -56,6 +56,7 @@ type Bulk struct {
 	unzips   sync.Pool              // of *gzip.Reader
 	replies  sync.Pool              // of *[]byte
 	requests *prometheus.CounterVec // code
+	received prometheus.Counter
 	items    *prometheus.CounterVec // result
 	refused  *prometheus.CounterVec // reason
 }
@@ -80,11 +81,12 @@ func New(o Options) *Bulk {
 	b := &Bulk{
 		o:        o,
 		requests: vec("requests_total", "Bulk requests, by the status of the answer.", "code"),
-		items:    vec("items_total", "Items of bulk requests, by what became of them.", "result"),
+		received: prometheus.NewCounter(prometheus.CounterOpts{Name: "oriel_bulk_items_received_total", Help: "Items of bulk requests, as far as they were read: each has a result."}),
+		items:    vec("items_total", "Items of bulk requests, by what became of them; withheld: their request was refused as a whole, the sender has them.", "result"),
 		refused:  vec("items_refused_total", "Items that were refused, by reason.", "reason"),
 	}
 	if o.Registerer != nil {
-		o.Registerer.MustRegister(b.requests, b.items, b.refused)
+		o.Registerer.MustRegister(b.requests, b.received, b.items, b.refused)
 	}
 	return b
 }
@@ -112,6 +114,9 @@ func (b *Bulk) ServeBulk(w http.ResponseWriter, r *http.Request, s tenant.Write,
 		return b.store(r.Context(), s, p)
 	})
 	if err != nil {
+		if p != nil {
+			b.withhold(len(p.items))
+		}
 		b.refuse(w, err)
 		return
 	}
@@ -214,7 +219,14 @@ func appendFault(err error) error {
 	return err
 }
 
+// withhold counts items of a request that is refused as a whole.
+func (b *Bulk) withhold(n int) {
+	b.received.Add(float64(n))
+	b.items.WithLabelValues("withheld").Add(float64(n))
+}
+
 func (b *Bulk) count(items []item) {
+	b.received.Add(float64(len(items)))
 	var created float64
 	for i := range items {
 		switch {

@@ -39,6 +39,7 @@ func (b *Bulk) ServeDocument(w http.ResponseWriter, r *http.Request, s tenant.Wr
 		return b.store(r.Context(), s, p)
 	})
 	if err != nil {
+		b.withhold(len(p.items))
 		b.refuse(w, err)
 		return
 	}

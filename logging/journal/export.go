@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"unicode/utf8"
 )
 
 // Bounds of systemd's own importer, beyond which a stream is refused, and ours,
@@ -16,6 +17,7 @@ const (
 	fieldsMax         = 1024
 	nameBytesMax      = 64
 	fieldBytesMax     = 10 << 20
+	binaryBytesMax    = 1 << 20  // of a field that is not UTF-8, which grows fourfold in JSON
 	entryBytesMax     = 12 << 20 // of all kept fields
 )
 
@@ -188,6 +190,8 @@ func (e *exportReader) keep(name string, value []byte) {
 	switch {
 	case !validName(name):
 		e.dropped["field_name"]++
+	case len(value) > binaryBytesMax && !utf8.Valid(value):
+		e.dropped["field_binary"]++
 	case len(e.fields) == fieldsMax:
 		e.dropped["too_many_fields"]++
 	case e.kept+len(name)+len(value) > entryBytesMax:

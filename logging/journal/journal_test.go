@@ -102,6 +102,9 @@ func TestEntries(t *testing.T) {
 	if fmt.Sprint(doc["A"], doc["EMPTY"], doc["NIL"]) != "[1 2]" {
 		t.Fatalf("%s", got[1].Source)
 	}
+	if fmt.Sprint(doc["binary"]) != "map[MESSAGE:dHdvCmxpbmVz/w==]" {
+		t.Fatalf("%s", got[1].Source)
+	}
 	if strings.Contains(string(got[3].Source), "shop-prod\"}") || strings.Contains(string(got[3].Source), `"namespace"`) {
 		t.Fatalf("%s", got[3].Source)
 	}

@@ -2,12 +2,15 @@ package journal
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/oriel-project/oriel/internal/jsontext"
 	"github.com/oriel-project/oriel/logging"
@@ -59,6 +62,7 @@ func rawOf(fields []field, who string) logging.Raw {
 		}
 		return ""
 	}
+	doc = appendBinary(doc, fields, places)
 	doc = appendContainer(doc, get)
 	doc = append(doc, '}')
 	raw := logging.Raw{Source: doc, Node: true, AddFields: true}
@@ -70,6 +74,46 @@ func rawOf(fields []field, who string) logging.Raw {
 		raw.ID = entryID(fields, who)
 	}
 	return raw
+}
+
+// appendBinary adds the bytes of fields that are not UTF-8, which JSON cannot hold:
+// "binary":{"NAME":"base64"}, with an array where the field repeats. No field of a
+// journal has a name in lower case.
+func appendBinary(doc []byte, fields []field, places map[string][]int) []byte {
+	begun := false
+	for i, f := range fields {
+		at := places[f.name]
+		if at[0] != i || !slices.ContainsFunc(at, func(j int) bool { return !utf8.Valid(fields[j].value) }) {
+			continue
+		}
+		if !begun {
+			begun = true
+			if len(doc) > 1 {
+				doc = append(doc, ',')
+			}
+			doc = append(doc, `"binary":{`...)
+		} else {
+			doc = append(doc, ',')
+		}
+		doc = append(jsontext.AppendString(doc, f.name), ':')
+		if len(at) > 1 {
+			doc = append(doc, '[')
+		}
+		for k, j := range at {
+			if k > 0 {
+				doc = append(doc, ',')
+			}
+			doc = base64.StdEncoding.AppendEncode(append(doc, '"'), fields[j].value)
+			doc = append(doc, '"')
+		}
+		if len(at) > 1 {
+			doc = append(doc, ']')
+		}
+	}
+	if begun {
+		doc = append(doc, '}')
+	}
+	return doc
 }
 
 // entryID is the same for an entry that comes again. It is made from everything in

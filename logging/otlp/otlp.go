@@ -52,6 +52,7 @@ type api struct {
 	o        Options
 	large    chan struct{}
 	requests *prometheus.CounterVec // code
+	received prometheus.Counter
 	records  *prometheus.CounterVec // result
 	refused  *prometheus.CounterVec // reason
 }
@@ -79,11 +80,12 @@ func New(o Options) httpx.API {
 	a := &api{
 		o: o, large: make(chan struct{}, o.LargeAtOnce),
 		requests: vec("requests_total", "OTLP requests with logs, by the status of the answer.", "code"),
-		records:  vec("records_total", "Log records of OTLP requests, by what became of them.", "result"),
+		records:  vec("records_total", "Log records of OTLP requests, by what became of them; withheld: their request was refused as a whole, the sender has them.", "result"),
+		received: prometheus.NewCounter(prometheus.CounterOpts{Name: "oriel_otlp_log_records_received_total", Help: "Log records of OTLP requests, as far as they were read: each has a result."}),
 		refused:  vec("records_refused_total", "Log records of OTLP requests that can never be stored, by reason.", "reason"),
 	}
 	if o.Registerer != nil {
-		o.Registerer.MustRegister(a.requests, a.records, a.refused)
+		o.Registerer.MustRegister(a.requests, a.received, a.records, a.refused)
 	}
 	m := httpx.NewMux(func(w http.ResponseWriter, r *http.Request, status int, reason string) {
 		f, err := formatOf(r.Header.Get("Content-Type"))
@@ -226,6 +228,7 @@ func (a *api) store(ctx context.Context, scope tenant.Write, logs plog.Logs) (re
 	}
 	var records []logging.Record
 	for doc := range documents(logs) {
+		a.received.Inc()
 		rec, err := a.o.Stamper.Stamp(scope, doc)
 		if err != nil {
 			reject(err.Error(), "stamp")
@@ -237,6 +240,9 @@ func (a *api) store(ctx context.Context, scope tenant.Write, logs plog.Logs) (re
 		return rejected, nil
 	}
 	results, err := a.o.Appender.Append(ctx, scope, logging.Batch{Records: records})
+	if err != nil {
+		a.records.WithLabelValues("withheld").Add(float64(len(records)))
+	}
 	switch {
 	case errors.Is(err, logging.ErrTooMuch):
 		return rejected, &fault{http.StatusTooManyRequests, err.Error() + "; nothing of the request was stored: send it again later"}

@@ -1,0 +1,303 @@
+//go:build real
+
+package script
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/oriel-project/oriel/test/debian"
+)
+
+// aJournal makes journal files of its own with systemd's own programs.
+type aJournal struct {
+	t    *testing.T
+	dir  string // of the files
+	next int
+}
+
+func newJournal(t *testing.T) *aJournal { return &aJournal{t: t, dir: t.TempDir()} }
+
+func (j *aJournal) file() string { return filepath.Join(j.dir, "x.journal") }
+
+// add appends entries: plain ones, with bytes that are not UTF-8, with several
+// lines, with a field that repeats, and a container's.
+func (j *aJournal) add(n int) {
+	j.t.Helper()
+	remote := debian.Program(j.t, "systemd-journal-remote", "systemd-journal-remote")
+	const id = "0123456789abcdef0123456789abcdef"
+	var b bytes.Buffer
+	for i := j.next; i < j.next+n; i++ {
+		fmt.Fprintf(&b, "__REALTIME_TIMESTAMP=%d\n__MONOTONIC_TIMESTAMP=%d\n_BOOT_ID=%s\n_MACHINE_ID=%s\n_HOSTNAME=n1\nPRIORITY=4\nMESSAGE=entry %d\n",
+			time.Now().Add(-time.Minute).UnixMicro()+int64(i), i+1, id, id, i)
+		switch i % 4 {
+		case 1:
+			b.WriteString("BINARY\n\x06\x00\x00\x00\x00\x00\x00\x00a\nb\x00\xff\xfe\nTWICE=1\nTWICE=2\n")
+		case 2:
+			b.WriteString("_UID=0\nCONTAINER_NAME=k8s_main_web-1_shop-prod_uid_0\n")
+		case 3:
+			b.WriteString("STACK\n\x0b\x00\x00\x00\x00\x00\x00\x00line\n\tline2\n")
+		}
+		b.WriteString("\n")
+	}
+	j.next += n
+	export := filepath.Join(j.t.TempDir(), "x.export")
+	if err := os.WriteFile(export, b.Bytes(), 0o600); err != nil {
+		j.t.Fatal(err)
+	}
+	run(j.t, j.dir, nil, remote, "-o", j.file(), export)
+}
+
+// entries are the journal as journalctl tells it, by message.
+func (j *aJournal) entries() map[string]map[string]any {
+	j.t.Helper()
+	out := map[string]map[string]any{}
+	for line := range strings.Lines(run(j.t, j.dir, nil, "journalctl", "--file="+j.file(), "-o", "json", "--all", "--no-pager")) {
+		var e map[string]any
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			j.t.Fatal(err)
+		}
+		out[e["MESSAGE"].(string)] = e
+	}
+	return out
+}
+
+// gatewayd serves a folder of journals, and ends with the test.
+func gatewayd(t *testing.T, dir string) string {
+	t.Helper()
+	program := debian.Program(t, "systemd-journal-gatewayd", "systemd-journal-remote")
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	f, err := ln.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	cmd := exec.Command("sh", "-c", `LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" "$@"`, program, "--directory="+dir)
+	cmd.ExtraFiles = []*os.File{f}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	return "http://" + ln.Addr().String()
+}
+
+// TestJournals takes three journals in: of this machine by journalctl, of another
+// by its gatewayd, and of a third by its uploader with a certificate. All entries are
+// there once, also after Oriel was killed in between, and every field of the uploaded
+// ones is what journalctl says it is.
+func TestJournals(t *testing.T) {
+	upload := debian.Program(t, "systemd-journal-upload", "systemd-journal-remote")
+	local, pulled, pushed := newJournal(t), newJournal(t), newJournal(t)
+	dir := t.TempDir()
+	certs := newCertificates(t, dir)
+	cfg := filepath.Join(dir, "oriel.yaml")
+	text := fmt.Sprintf(`cluster: {name: eu-1}
+journal:
+  tls: {cert_file: %[1]s/server.pem, key_file: %[1]s/server.key, client_ca_file: %[1]s/ca.pem}
+  clients: [{name: node-3.example, cluster: eu-3, region: eu}]
+  local: {enabled: true, directory: %[2]s}
+  pull: [{url: %[3]q}]
+`, dir, local.dir, gatewayd(t, pulled.dir))
+	if err := os.WriteFile(cfg, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := newProgram(t, "--config="+cfg)
+	listener := freeAddress(t)
+	p.args = append(p.args, "--listen.journal="+listener)
+	p.start()
+	p.oriel("tenants", "onboard", "shop", "--namespace", "eu-1/shop-prod", "--namespace", "eu-3/shop-prod")
+	for _, j := range []*aJournal{local, pulled, pushed} {
+		j.add(500)
+	}
+	send := func(name string) error {
+		_, err := exec.Command(upload, "-u", "https://"+listener, "--key="+filepath.Join(dir, name+".key"), "--cert="+filepath.Join(dir, name+".pem"),
+			"--trust="+filepath.Join(dir, "ca.pem"), "--file="+pushed.file(), "--save-state="+filepath.Join(dir, "state"), "--follow=no").CombinedOutput()
+		return err
+	}
+	certs.issue("node-3", "node-3.example")
+	certs.issue("node-4", "node-4.example")
+	if err := send("node-3"); err != nil {
+		t.Fatalf("upload: %v", err)
+	}
+	if err := send("node-4"); err == nil {
+		t.Fatal("a certificate that is not listed may upload")
+	}
+	total := func(want int) {
+		t.Helper()
+		if err := poll(30*time.Second, func() error {
+			out := p.get("/es/_search?size=0&track_total_hits=true&q=MESSAGE:entry")
+			if !strings.Contains(out, fmt.Sprintf(`"total":{"value":%d,`, want)) {
+				return fmt.Errorf("want %d records: %s", want, tail(out, 200))
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	total(1500)
+	p.kill()
+	for _, j := range []*aJournal{local, pulled, pushed} {
+		j.add(300)
+	}
+	p.start()
+	if err := send("node-3"); err != nil {
+		t.Fatalf("upload: %v", err)
+	}
+	total(2400)
+	// While everything runs: followed at once.
+	local.add(7)
+	pulled.add(7)
+	total(2414)
+
+	found, want := p.sourcesOf("eu-3"), pushed.entries()
+	if len(found) != len(want) {
+		t.Fatalf("%d entries of %d", len(found), len(want))
+	}
+	for message, entry := range want {
+		equalEntry(t, entry, found[message])
+	}
+	out := p.get("/t/shop/es/_search?size=0&track_total_hits=true")
+	if !strings.Contains(out, `"total":{"value":604,`) { // every fourth of 807, 807 and 800
+		t.Errorf("the tenant's: %s", tail(out, 200))
+	}
+	p.term()
+}
+
+// sourcesOf gives the documents of a cluster, by message.
+func (p *program) sourcesOf(cluster string) map[string]map[string]any {
+	p.t.Helper()
+	out, ok, err := request("POST", p.http+"/es/_search", fmt.Sprintf(`{"size":10000,"query":{"term":{"cluster":%q}}}`, cluster), "application/json", nil)
+	if err != nil || !ok {
+		p.t.Fatalf("%v %s", err, out)
+	}
+	var res struct {
+		Hits struct {
+			Hits []struct {
+				Source map[string]any `json:"_source"`
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &res); err != nil {
+		p.t.Fatal(err)
+	}
+	found := map[string]map[string]any{}
+	for _, h := range res.Hits.Hits {
+		found[fmt.Sprint(h.Source["MESSAGE"])] = h.Source
+	}
+	return found
+}
+
+// equalEntry holds a document against journalctl's JSON, in which bytes that are not
+// text are an array of numbers.
+func equalEntry(t *testing.T, want, got map[string]any) {
+	t.Helper()
+	binary, _ := got["binary"].(map[string]any)
+	for name, v := range want {
+		g := got[name]
+		if numbers, ok := v.([]any); ok && len(numbers) > 0 {
+			if _, ok := numbers[0].(float64); ok {
+				var b []byte
+				for _, n := range numbers {
+					b = append(b, byte(n.(float64)))
+				}
+				v = string(b)
+				if s, ok := binary[name].(string); ok {
+					raw, err := base64.StdEncoding.DecodeString(s)
+					if err != nil {
+						t.Fatal(err)
+					}
+					g = string(raw)
+				}
+			} else if gs, ok := g.([]any); ok { // repeats, in any order
+				less := func(a, b any) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) }
+				slices.SortFunc(numbers, less)
+				slices.SortFunc(gs, less)
+			}
+		}
+		if !reflect.DeepEqual(v, g) {
+			t.Fatalf("%s is %v, want %v", name, g, v)
+		}
+	}
+}
+
+// certificates is an authority that signs clients and servers.
+type certificates struct {
+	t    *testing.T
+	dir  string
+	ca   *x509.Certificate
+	key  *ecdsa.PrivateKey
+	next int64
+}
+
+// newCertificates leaves ca.pem, server.pem and server.key in dir.
+func newCertificates(t *testing.T, dir string) *certificates {
+	t.Helper()
+	c := &certificates{t: t, dir: dir}
+	c.issue("ca")
+	c.issue("server", "localhost")
+	return c
+}
+
+// issue writes name.pem and name.key; the first is the authority itself.
+func (c *certificates) issue(name string, dns ...string) {
+	c.t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.next++
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(c.next), Subject: pkix.Name{CommonName: name}, DNSNames: dns, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	if c.ca == nil {
+		template.IsCA, template.KeyUsage, template.IPAddresses, template.ExtKeyUsage = true, x509.KeyUsageCertSign, nil, nil
+		c.ca, c.key = template, key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, c.ca, &key.PublicKey, c.key)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if c.ca == template {
+		if c.ca, err = x509.ParseCertificate(der); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	for file, block := range map[string]*pem.Block{name + ".pem": {Type: "CERTIFICATE", Bytes: der}, name + ".key": {Type: "PRIVATE KEY", Bytes: pkcs8}} {
+		if err := os.WriteFile(filepath.Join(c.dir, file), pem.EncodeToMemory(block), 0o600); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+}
