@@ -65,6 +65,8 @@ type Kubernetes struct {
 	Kubeconfig       string `yaml:"kubeconfig" doc:"kubeconfig file of the cluster to watch; KUBECONFIG is never used silently, since Oriel writes on namespaces"`
 	Context          string `yaml:"context" doc:"context in the kubeconfig file; its current one without it"`
 	AnnotationPrefix string `yaml:"annotation_prefix" doc:"what the annotations of namespaces begin with"`
+
+	PodsKept Duration `yaml:"pods_kept" doc:"how long a pod that is gone is remembered, so that its late logs have its labels; 50,000 of them at most"`
 }
 
 // Scrape is where metrics are fetched.
@@ -254,7 +256,7 @@ const day = 24 * time.Hour
 func Default(role Role) *Config {
 	c := &Config{
 		Cluster:    Cluster{Name: "local"},
-		Kubernetes: Kubernetes{AnnotationPrefix: "oriel/"},
+		Kubernetes: Kubernetes{AnnotationPrefix: "oriel/", PodsKept: Duration(6 * time.Hour)},
 		Scrape:     Scrape{Interval: Duration(15 * time.Second)},
 		Auth:       Auth{Anonymous: AnonymousNone},
 		Journal:    Journal{Since: Duration(day)},

@@ -84,6 +84,7 @@ func (k *checker) kubernetes() {
 	if p := k.Kubernetes.AnnotationPrefix; !prefixPattern.MatchString(p) {
 		k.bad("kubernetes.annotation_prefix", "%q: want a DNS name and a slash, such as oriel/ or oriel.example.com/", clip(p))
 	}
+	k.atLeast("kubernetes.pods_kept", k.Kubernetes.PodsKept, time.Minute, "6h")
 	if k.Kubernetes.Context != "" && k.Kubernetes.Kubeconfig == "" {
 		k.bad("kubernetes.context", "means nothing without a file: set kubernetes.kubeconfig, too")
 	}

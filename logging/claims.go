@@ -11,6 +11,9 @@ const (
 	claimHost
 	claimStream
 	claimMessage
+	claimPodID
+	claimContainerID
+	claimDockerName
 	claimsNum
 )
 
@@ -34,13 +37,20 @@ func (c *claims) name(k claim) string {
 	return c.strs[k]
 }
 
+// The rank of the namespace that a shipper stamps, and of one that may be
+// anything: an application logs a "namespace", too.
+const (
+	rankStamped = 2
+	rankPlain   = 1
+)
+
 // claimOf tells which claim a field is; a higher rank is preferred.
 func claimOf(name string) (k claim, rank uint8) {
 	switch name {
 	case "kubernetes.namespace_name":
-		return claimNamespace, 2
+		return claimNamespace, rankStamped
 	case "namespace":
-		return claimNamespace, 1
+		return claimNamespace, rankPlain
 	case "kubernetes.pod_name":
 		return claimPod, 2
 	case "pod":
@@ -61,6 +71,18 @@ func claimOf(name string) (k claim, rank uint8) {
 		return claimHost, 1
 	case "stream":
 		return claimStream, 1
+	case "kubernetes.pod_id":
+		return claimPodID, 1
+	case "kubernetes.docker_id":
+		return claimContainerID, 4
+	case "kubernetes.container_id":
+		return claimContainerID, 3
+	case "docker.container_id":
+		return claimContainerID, 2
+	case "container_id":
+		return claimContainerID, 1
+	case "container_name":
+		return claimDockerName, 1
 	case "message":
 		return claimMessage, 6
 	case belowFields + "message":

@@ -24,6 +24,10 @@ type reader struct {
 	names     [1024][2]string // by hash; of two, the one seen last stands first
 	indices   [256]indexOf
 	goodIndex string
+
+	tag      string // the last one
+	tagNames containerNames
+	tagged   bool // it names a container
 }
 
 // indexOf is an index that was made before.

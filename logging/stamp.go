@@ -28,6 +28,9 @@ type Raw struct {
 	// Index and ID are what the sender asked for; "" where it did not.
 	Index string
 	ID    string
+	// Tag is the protocol's own, where it has one. That of a container's log file
+	// names the pod (see Stamp).
+	Tag string
 	// Node marks a record of a node's journal: without namespace it is the
 	// system's, not nobody's.
 	Node bool
@@ -43,6 +46,10 @@ type Stamper struct {
 	Clock clock.Clock
 	// Retention bounds how old an event time may be before it is clamped; 0 does not.
 	Retention time.Duration
+	// Pods, where set, knows the pods of the cluster PodsOf: what it knows of a
+	// record's pod is added to its document (see Raw.AddFields).
+	Pods   Pods
+	PodsOf string
 	// OnClamp is told of every record whose event time was replaced by the time of
 	// receipt. May be nil.
 	OnClamp func(tenant.ID)
@@ -75,7 +82,15 @@ const (
 // alike ("kubernetes.namespace_name" beside {"kubernetes":{"namespace_name"}}, or
 // an array) claims none, and so does one with more values than are looked at:
 // what an application logs stands in the same document as what its shipper says
-// of it, and must not outshout it. The index is logs-{cluster}-{namespace},
+// of it, and must not outshout it.
+//
+// Under a cluster's credential the tag of a container's log file says the same:
+// it goes before a plain namespace, which an application may log for reasons of
+// its own, and one that contradicts kubernetes.namespace_name makes the record
+// nobody's. Where nothing names a namespace, a container does that the kubelet
+// named for Docker (container_name), or one that Pods knows by its id.
+//
+// The index is logs-{cluster}-{namespace},
 // in lower case and with _ for what Elasticsearch does not allow in names;
 // without namespace logs-{cluster}-_node for a node's journal and
 // logs-{cluster}-_none else. Only under a tenant's credential the index the
@@ -117,6 +132,7 @@ func (s *Stamper) stamp(r *reader, w tenant.Write, raw Raw) (Record, error) {
 		now = s.Clock
 	}
 	cluster := w.Cluster()
+	s.nameContainer(r, w, &c, &raw)
 	rec := Record{
 		ID:        raw.ID,
 		Received:  time.UnixMilli(now().UnixMilli()).UTC(),
@@ -139,6 +155,7 @@ func (s *Stamper) stamp(r *reader, w tenant.Write, raw Raw) (Record, error) {
 		return Record{}, fmt.Errorf("namespace of %d bytes: want at most %d", len(rec.Namespace), labelBytesMax)
 	}
 	clamped := s.stampTime(&rec, raw.Time, &c)
+	pod, joined := s.podOf(w, &rec, &c, &raw)
 	if rec.Namespace == "" && raw.Node {
 		rec.Tenant, _ = w.NodeOwner()
 	} else {
@@ -149,6 +166,9 @@ func (s *Stamper) stamp(r *reader, w tenant.Write, raw Raw) (Record, error) {
 		return Record{}, err
 	}
 	if raw.AddFields {
+		if joined {
+			rec.Source = joinPod(rec.Source, &pod)
+		}
 		has := c.top
 		if !c.regular {
 			has = addedIn(string(rec.Source))

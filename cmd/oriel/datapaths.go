@@ -10,5 +10,6 @@ const (
 	dirQueue     = "queue"
 	dirGrafana   = "grafana"
 	dirJournal   = "journal"
+	dirKube      = "kube"
 	adminToken   = "admin.token"
 )

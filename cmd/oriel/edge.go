@@ -37,6 +37,7 @@ type edge struct {
 	access  *access.Access
 	scraper *scrape.Manager
 	watcher *kube.Watcher // nil where no cluster is watched
+	logs    *kubeLogs     // likewise
 	forward *forward.Server
 	journal *journal.Intake
 	losses  *losses.Losses
@@ -83,6 +84,9 @@ func newEdge(o edgeOptions) (*edge, error) {
 		return nil, err
 	}
 	if o.kube != nil {
+		if e.logs, err = newKubeLogs(o, pods); err != nil {
+			return nil, err
+		}
 		e.watcher = kube.New(kube.Options{
 			Client: o.kube, Prefix: o.cfg.Kubernetes.AnnotationPrefix, Cluster: localCluster(o.cfg),
 			Roster: o.roster, Logger: o.log, Registerer: o.reg,
@@ -203,7 +207,7 @@ func kubeletOptions(cfg *config.Config, account *rest.Config, logger *slog.Logge
 func (e *edge) Run(ctx context.Context) error {
 	fs := append([]func(context.Context) error{e.scraper.Run, e.losses.Run}, e.sources...)
 	if e.watcher != nil {
-		fs = append(fs, e.watcher.Run)
+		fs = append(fs, e.watcher.Run, e.logs.Run)
 	}
 	return runAll(ctx, fs...)
 }

@@ -154,7 +154,7 @@ func agentRegistry(t *testing.T) *prometheus.Registry {
 	}
 	if _, err := newEdge(edgeOptions{
 		cfg: cfg, log: log, reg: reg, access: guard, roster: up.roster, samples: metrics.Appendable(up.samples),
-		records: up.records, stamper: &logging.Stamper{}, kube: client, done: t.Context().Done(), interval: 1e9,
+		records: up.records, dir: dir, stamper: &logging.Stamper{}, kube: client, done: t.Context().Done(), interval: 1e9,
 	}); err != nil {
 		t.Fatal(err)
 	}

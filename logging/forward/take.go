@@ -28,6 +28,7 @@ type taker struct {
 	json     jsonWriter
 
 	w     tenant.Write
+	tag   string // of the frame
 	batch []logging.Record
 	bytes int
 	tally tally
@@ -122,7 +123,10 @@ func (t *taker) add(b []byte, f *frame) bool {
 		t.tally.refuse("not_a_record", 1)
 		return false
 	}
-	r, err := t.s.o.Stamper.Stamp(t.w, logging.Raw{Source: source, Time: e.time, AddFields: true})
+	if t.tag != string(f.tag) {
+		t.tag = string(f.tag)
+	}
+	r, err := t.s.o.Stamper.Stamp(t.w, logging.Raw{Source: source, Time: e.time, Tag: t.tag, AddFields: true})
 	if err != nil {
 		t.tally.refuse("stamp", 1)
 		return false

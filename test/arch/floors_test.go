@@ -62,6 +62,7 @@ var floors = map[string]int{
 	"logging/forward":        5,
 	"logging/journal":        5,
 	"logging/otlp":           5,
+	"logging/pods":           5,
 	"logging/relay":          5,
 	"logging/tail":           5,
 	"metrics/losses":         5,
@@ -98,7 +99,7 @@ var rooms = []struct {
 	why     string
 }{
 	{"github.com/prometheus/prometheus/", []string{"metrics"}, "Prometheus' vocabulary stays under metrics/"},
-	{"k8s.io/", []string{"tenant/kube", "tenant/access", "metrics/scrape", "test/kubetest", "cmd/oriel"}, "client-go stays with those who watch, ask for access, or discover targets"},
+	{"k8s.io/", []string{"tenant/kube", "tenant/access", "metrics/scrape", "logging/pods", "test/kubetest", "cmd/oriel"}, "client-go stays with those who watch, ask for access, or discover targets"},
 	{"go.opentelemetry.io/collector", []string{"logging/otlp"}, "OpenTelemetry's data model is the OTLP receivers' business"},
 	{"github.com/tinylib/msgp", []string{"logging/forward"}, "msgpack is the forward protocol's business"},
 	{"github.com/grafana-tools/sdk", []string{"dashboards/grafana"}, "Grafana's HTTP API has one client"},
