@@ -25,6 +25,7 @@ type (
 		Timezone      string       `json:"timezone,omitempty"`
 		Time          timeRange    `json:"time"`
 		Templating    listOf[vary] `json:"templating"`
+		Annotations   listOf[note] `json:"annotations"`
 		Links         []link       `json:"links,omitempty"`
 		Panels        []panel      `json:"panels"`
 		Oriel         mark         `json:"oriel"`
@@ -41,26 +42,58 @@ type (
 	listOf[T any] struct {
 		List []T `json:"list"`
 	}
+	// link is one at the top of a dashboard: an address, or every dashboard with
+	// the tags.
 	link struct {
-		Title       string `json:"title"`
-		Type        string `json:"type"`
-		URL         string `json:"url"`
-		TargetBlank bool   `json:"targetBlank,omitempty"`
+		Title       string   `json:"title"`
+		Type        string   `json:"type"` // link, dashboards
+		URL         string   `json:"url,omitempty"`
+		Icon        string   `json:"icon"`
+		Tooltip     string   `json:"tooltip"`
+		Tags        []string `json:"tags"`
+		AsDropdown  bool     `json:"asDropdown"`
+		IncludeVars bool     `json:"includeVars"`
+		KeepTime    bool     `json:"keepTime"`
+		TargetBlank bool     `json:"targetBlank"`
 	}
-	// vary is a template variable.
+	// note marks moments on every chart: from a query, or kept in Grafana itself.
+	note struct {
+		Name        string      `json:"name"`
+		Datasource  *sourceRef  `json:"datasource"`
+		Enable      bool        `json:"enable"`
+		Hide        bool        `json:"hide,omitempty"`
+		IconColor   string      `json:"iconColor"`
+		BuiltIn     int         `json:"builtIn,omitempty"`
+		Type        string      `json:"type,omitempty"`
+		Expr        string      `json:"expr,omitempty"`
+		Step        string      `json:"step,omitempty"`
+		TitleFormat string      `json:"titleFormat,omitempty"`
+		TextFormat  string      `json:"textFormat,omitempty"`
+		TagKeys     string      `json:"tagKeys,omitempty"`
+		Target      *noteTarget `json:"target,omitempty"`
+	}
+	noteTarget struct {
+		Limit    int      `json:"limit"`
+		MatchAny bool     `json:"matchAny"`
+		Tags     []string `json:"tags"`
+		Type     string   `json:"type"`
+	}
+	// vary is a template variable: a picker over a query's values, or a textbox.
 	vary struct {
-		Name       string     `json:"name"`
-		Label      string     `json:"label"`
-		Type       string     `json:"type"`
-		Datasource *sourceRef `json:"datasource,omitempty"`
-		Definition string     `json:"definition,omitempty"`
-		Query      varyQuery  `json:"query"`
-		Refresh    int        `json:"refresh"` // 2: when the time range changes
-		Sort       int        `json:"sort"`    // 1: by name
-		Multi      bool       `json:"multi"`
-		IncludeAll bool       `json:"includeAll"`
-		AllValue   string     `json:"allValue"`
-		Current    varyValue  `json:"current"`
+		Name        string      `json:"name"`
+		Label       string      `json:"label"`
+		Description string      `json:"description,omitempty"`
+		Type        string      `json:"type"` // query, textbox
+		Datasource  *sourceRef  `json:"datasource,omitempty"`
+		Definition  string      `json:"definition,omitempty"`
+		Query       any         `json:"query"`             // of a picker varyQuery, of a textbox its text
+		Refresh     int         `json:"refresh,omitempty"` // 2: when the time range changes
+		Sort        int         `json:"sort,omitempty"`    // 1: by name
+		Multi       bool        `json:"multi,omitempty"`
+		IncludeAll  bool        `json:"includeAll,omitempty"`
+		AllValue    string      `json:"allValue,omitempty"`
+		Current     varyValue   `json:"current"`
+		Options     []varyValue `json:"options,omitempty"`
 	}
 	varyQuery struct {
 		Query string `json:"query"`
@@ -84,7 +117,12 @@ type (
 		Targets     []target       `json:"targets,omitempty"`
 		FieldConfig *fieldConfig   `json:"fieldConfig,omitempty"`
 		Options     map[string]any `json:"options,omitempty"`
-		Panels      []panel        `json:"panels,omitempty"` // of a collapsed row
+		Transforms  []transform    `json:"transformations,omitempty"`
+		Interval    string         `json:"interval,omitempty"` // the least step, such as 1m
+	}
+	transform struct {
+		ID      string         `json:"id"`
+		Options map[string]any `json:"options"`
 	}
 	gridPos struct {
 		H int `json:"h"`
@@ -98,6 +136,7 @@ type (
 		Datasource   *sourceRef `json:"datasource"`
 		Expr         string     `json:"expr,omitempty"`
 		LegendFormat string     `json:"legendFormat,omitempty"`
+		Format       string     `json:"format,omitempty"` // table, for Prometheus
 		Instant      bool       `json:"instant,omitempty"`
 		Range        bool       `json:"range,omitempty"`
 		EditorMode   string     `json:"editorMode,omitempty"`
@@ -110,7 +149,8 @@ type (
 	}
 	esMetric struct {
 		ID       string            `json:"id"`
-		Type     string            `json:"type"` // count, logs
+		Type     string            `json:"type"` // count, max, logs
+		Field    string            `json:"field,omitempty"`
 		Settings map[string]string `json:"settings,omitempty"`
 	}
 	esBuckets struct {
@@ -126,11 +166,30 @@ type (
 	fieldDefaults struct {
 		Unit       string         `json:"unit,omitempty"`
 		Min        *float64       `json:"min,omitempty"`
+		Max        *float64       `json:"max,omitempty"`
 		Decimals   *int           `json:"decimals,omitempty"`
 		NoValue    string         `json:"noValue,omitempty"`
 		Color      *colour        `json:"color,omitempty"`
 		Thresholds *thresholds    `json:"thresholds,omitempty"`
+		Mappings   []mapping      `json:"mappings,omitempty"`
+		Links      []dataLink     `json:"links,omitempty"`
 		Custom     map[string]any `json:"custom,omitempty"`
+	}
+	// mapping writes words for values.
+	mapping struct {
+		Type    string                 `json:"type"` // value
+		Options map[string]mappingText `json:"options"`
+	}
+	mappingText struct {
+		Text  string `json:"text"`
+		Color string `json:"color,omitempty"`
+		Index int    `json:"index"`
+	}
+	// dataLink leads from a value on a chart to another page.
+	dataLink struct {
+		Title       string `json:"title"`
+		URL         string `json:"url"`
+		TargetBlank bool   `json:"targetBlank,omitempty"`
 	}
 	colour struct {
 		Mode       string `json:"mode"`

@@ -33,9 +33,29 @@ load 15s
   http_request_duration_seconds_bucket{cluster="eu",namespace="shop",le="0.1"} 0+90x40
   http_request_duration_seconds_bucket{cluster="eu",namespace="shop",le="1"} 0+150x40
   http_request_duration_seconds_bucket{cluster="eu",namespace="shop",le="+Inf"} 0+150x40
+  kube_pod_status_ready{cluster="eu",namespace="shop",pod="p",condition="true"} 1x40
+  kube_pod_status_ready{cluster="eu",namespace="shop",pod="p2",condition="true"} 0x40
+  kube_pod_status_ready{cluster="eu",namespace="shop",pod="done",condition="true"} 0x40
+  kube_pod_status_phase{cluster="eu",namespace="shop",pod="done",phase="Succeeded"} 1x40
+  kube_pod_status_phase{cluster="eu",namespace="shop",pod="p",phase="Succeeded"} 0x40
+  kube_pod_status_ready{cluster="us",namespace="shop",pod="q",condition="true"} 1x40
+  kube_pod_container_resource_limits{cluster="eu",namespace="shop",pod="p",container="app",resource="cpu"} 2x40
+  kube_pod_container_resource_limits{cluster="eu",namespace="shop",pod="p",container="app",resource="memory"} 100x40
+  kube_pod_container_status_restarts_total{cluster="eu",namespace="shop",pod="p",container="app",instance="one"} 0+1x40
+  kube_pod_container_status_restarts_total{cluster="eu",namespace="shop",pod="p",container="app",instance="two"} 0+1x40
+  kube_pod_container_status_restarts_total{cluster="us",namespace="shop",pod="q",container="app"} 0x40
+  kube_pod_container_status_last_terminated_reason{cluster="eu",namespace="shop",pod="p",container="app",reason="OOMKilled"} 1x40
+  kube_pod_container_status_waiting_reason{cluster="us",namespace="shop",pod="q",container="app",reason="CrashLoopBackOff"} 1x40
+  kube_deployment_spec_replicas{cluster="eu",namespace="shop",deployment="web"} 3x40
+  kube_statefulset_replicas{cluster="us",namespace="shop",statefulset="db"} 1x40
+  kubelet_volume_stats_capacity_bytes{cluster="eu",namespace="shop",persistentvolumeclaim="data"} 100x40
+  kubelet_volume_stats_available_bytes{cluster="eu",namespace="shop",persistentvolumeclaim="data"} 50-1x40
+  kube_resourcequota{cluster="eu",namespace="shop",resourcequota="q",resource="pods",type="used"} 4x40
+  kube_resourcequota{cluster="eu",namespace="shop",resourcequota="q",resource="pods",type="hard"} 10x40
+  oriel_agent_up{cluster="eu",job="oriel"} 1x40
 `
 
-// TestQueriesMean runs the overview's expressions over known series: no request
+// TestQueriesMean runs the dashboards' expressions over known series: no request
 // is counted twice, no cluster is added to another, and 0 errors are 0.
 func TestQueriesMean(t *testing.T) {
 	db := promqltest.LoadedStorage(t, load)
@@ -55,7 +75,7 @@ func TestQueriesMean(t *testing.T) {
 		}
 		return texts(v)
 	}
-	eu := strings.NewReplacer("$cluster", "(eu)", "$namespace", "(shop|cart)", "$__rate_interval", "1m")
+	eu := strings.NewReplacer("$cluster", "(eu)", "$namespace", "(shop|cart)", "$pod", ".*", "$__rate_interval", "1m")
 
 	for _, c := range []struct {
 		what string
@@ -67,7 +87,7 @@ func TestQueriesMean(t *testing.T) {
 			`{cluster="eu", namespace="shop", pod="p"}`:               "1.000",
 			`{cluster="us", instance="c", namespace="shop", pod="q"}`: "0.200",
 		}},
-		{"CPU where only containers are known", cpu(present(cpuFamilies, []string{"container_cpu_usage_seconds_total"})), variables, map[string]string{
+		{"CPU where only containers are known", cpu(input("container_cpu_usage_seconds_total").present(cpuFamilies)), variables, map[string]string{
 			`{cluster="eu", namespace="shop", pod="p"}`: "1.000",
 		}},
 		{"requests under two names count once", requests(requestFamilies, "cluster, namespace"), variables, map[string]string{
@@ -93,7 +113,22 @@ func TestQueriesMean(t *testing.T) {
 		{"one cluster picked", errorRatio(requestFamilies, "cluster"), eu, map[string]string{
 			`{cluster="eu"}`: "0.100",
 		}},
-		{"p50 from buckets", quantile(latencyFamilies, "0.5", "cluster, namespace"), variables, map[string]string{
+		{"pods not ready, without those that are done", podsNotReady("cluster"), variables, map[string]string{
+			`{cluster="eu"}`: "1.000",
+			`{cluster="us"}`: "0.000",
+		}},
+		{"out of memory, seen by two instances of one exporter", outOfMemory(), variables, map[string]string{
+			`{cluster="eu"}`: "1.000",
+			`{cluster="us"}`: "0.000",
+		}},
+		{"cannot start", cannotStart(), variables, map[string]string{
+			`{cluster="eu"}`: "0.000",
+			`{cluster="us"}`: "1.000",
+		}},
+		{"a cluster's series, whatever namespace is picked", selCluster(agentUp), eu, map[string]string{
+			`{__name__="oriel_agent_up", cluster="eu", job="oriel"}`: "1.000",
+		}},
+		{"p50 from buckets", quantile(latencyFamilies, "0.5"), variables, map[string]string{
 			`{cluster="eu", namespace="shop"}`: "0.083",
 		}},
 	} {
@@ -106,7 +141,7 @@ func TestQueriesMean(t *testing.T) {
 	for name, in := range inputs {
 		targets, titles := promTargets(t, in)
 		for i, q := range targets {
-			if got := ask(q.Expr, variables); titles[i] == "Targets up" && len(got) != 2 {
+			if got := ask(q.Expr, variables); titles[i] == "Platform: Targets that answer" && len(got) != 2 {
 				t.Errorf("%s, %s: %v", name, titles[i], slices.Collect(maps.Keys(got)))
 			}
 		}

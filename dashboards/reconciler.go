@@ -80,9 +80,9 @@ type Options struct {
 	Isolation  Isolation
 	GatewayURL string
 	PageURL    string
-	// Metrics gives the names of the metrics a tenant has, nil where not known;
-	// a nil func knows nothing.
-	Metrics        func(context.Context, tenant.ID) []string
+	// Metrics gives the names of the metrics a tenant has, and those of its own
+	// programs among them; nil where not known. A nil func knows nothing.
+	Metrics        func(context.Context, tenant.ID) (names []string, own []Metric)
 	ScrapeInterval time.Duration // 0: 15 s
 	Clock          clock.Clock   // nil: the machine's
 	OnEvent        func(Event)   // called from Reconcile; may be nil
@@ -171,7 +171,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, id tenant.ID) error {
 		ScrapeInterval: fmt.Sprintf("%dms", r.o.ScrapeInterval.Milliseconds()),
 	}
 	if r.o.Metrics != nil {
-		in.Metrics = r.o.Metrics(ctx, id)
+		in.Metrics, in.Own = r.o.Metrics(ctx, id)
 	}
 	w := Render(in)
 	if err := r.written.recall(w.Boards); err != nil {

@@ -27,17 +27,51 @@ func input(metrics ...string) Input {
 	}
 }
 
+// everything is what a team in Kubernetes has that exposes all kinds of metrics.
+func everything() Input {
+	in := input("up", "scrape_duration_seconds", "scrape_samples_post_metric_relabeling",
+		"container_cpu_usage_seconds_total", "container_memory_working_set_bytes", "container_cpu_cfs_throttled_periods_total",
+		"container_network_receive_bytes_total", "container_network_receive_packets_dropped_total",
+		"kube_deployment_spec_replicas", "kube_deployment_status_replicas_available", "kube_deployment_status_observed_generation",
+		"kube_statefulset_replicas", "kube_statefulset_status_replicas_ready",
+		"kube_daemonset_status_desired_number_scheduled", "kube_daemonset_status_number_ready",
+		"kube_pod_status_phase", "kube_pod_status_ready", restartsTotal, requestsAsked, limitsAsked,
+		"kubelet_volume_stats_capacity_bytes", "kubelet_volume_stats_available_bytes", "kube_resourcequota",
+		"http_requests_total", "http_request_duration_seconds_bucket", "http_request_duration_seconds_count", "http_request_duration_seconds_sum",
+		"orders_total", "queue_depth", "upload_bytes_bucket", "upload_bytes_count", "upload_bytes_sum", "payment_seconds", "job_seconds_sum", "job_seconds_count",
+		"a.dotted.total", "go_goroutines", "process_open_fds", "process_start_time_seconds", agentUp, agentLag, agentGaps, agentRefused, agentSkew, scrapeFailing, scrapeRefused)
+	in.Own = Inventory(in.Metrics, func(name string) Seen {
+		return map[string]Seen{
+			"http_requests_total": {Type: "counter", Labels: map[string]int{"code": 3, "handler": 4}},
+			"orders_total":        {Type: "counter", Labels: map[string]int{"result": 3, "customer": 400}, Help: "Orders by result."},
+			"payment_seconds":     {Native: true, Labels: map[string]int{"code": 2}, Help: "Payments."},
+			"a.dotted.total":      {Type: "counter"},
+			"queue_depth":         {Type: "gauge", Labels: map[string]int{"queue": 2}},
+		}[name]
+	})
+	return in
+}
+
 var inputs = map[string]Input{
 	"unknown":    input(),
 	"containers": input("container_cpu_usage_seconds_total", "container_memory_working_set_bytes", "http_requests_total", "http_request_duration_seconds_bucket"),
 	"processes":  input("process_cpu_seconds_total", "process_resident_memory_bytes", "http_server_request_duration_seconds_count", "http_server_request_duration_seconds_bucket"),
+	"everything": everything(),
 }
 
+// TestRenderGolden keeps all dashboards of a team that has everything, and those
+// that differ where a team has little.
 func TestRenderGolden(t *testing.T) {
-	for name, in := range inputs {
-		w := Render(in)
+	for name, keys := range map[string][]string{
+		"everything": {boardOverview, boardWorkloads, boardApplication, boardLogs, boardPlatform},
+		"processes":  {boardOverview, boardWorkloads, boardApplication},
+		"unknown":    {boardOverview, boardApplication},
+	} {
+		w := Render(inputs[name])
 		for _, b := range w.Boards {
-			golden(t, filepath.Join("testdata", name+".json"), b.JSON)
+			if key := strings.TrimPrefix(b.UID, w.Prefix+"-"); slices.Contains(keys, key) {
+				golden(t, filepath.Join("testdata", name+"-"+key+".json"), b.JSON)
+			}
 		}
 		raw, err := json.MarshalIndent(w.Sources, "", "  ")
 		if err != nil {
@@ -88,8 +122,12 @@ func TestUIDs(t *testing.T) {
 				t.Errorf("%s: copy %s counts as our own", id, c.UID)
 			}
 		}
-		if !slices.Equal(w.Dashboards, []string{w.Boards[0].UID}) {
-			t.Errorf("%s: names say %v, rendered is %s", id, w.Dashboards, w.Boards[0].UID)
+		var rendered []string
+		for _, b := range w.Boards {
+			rendered = append(rendered, b.UID)
+		}
+		if !slices.Equal(w.Dashboards(), rendered) {
+			t.Errorf("%s: names say %v, rendered is %s", id, w.Dashboards(), rendered)
 		}
 		for _, uid := range uids {
 			if !ok.MatchString(uid) || len(uid) > UIDLenMax {
@@ -103,7 +141,7 @@ func TestUIDs(t *testing.T) {
 }
 
 // variables are what Grafana would put in for "All".
-var variables = strings.NewReplacer("$cluster", ".*", "$namespace", ".*", "$__rate_interval", "1m")
+var variables = strings.NewReplacer("$cluster", ".*", "$namespace", ".*", "$pod", ".*", "$__rate_interval", "1m", "$__range", "5m")
 
 func promTargets(t *testing.T, in Input) (ts []target, titles []string) {
 	t.Helper()
@@ -115,8 +153,13 @@ func promTargets(t *testing.T, in Input) (ts []target, titles []string) {
 		for _, p := range d.Panels {
 			for _, q := range p.Targets {
 				if q.Datasource.Type == typePrometheus {
-					ts, titles = append(ts, q), append(titles, p.Title)
+					ts, titles = append(ts, q), append(titles, d.Title+": "+p.Title)
 				}
+			}
+		}
+		for _, a := range d.Annotations.List {
+			if a.Expr != "" {
+				ts, titles = append(ts, target{Expr: a.Expr}), append(titles, d.Title+": note "+a.Name)
 			}
 		}
 	}
@@ -129,8 +172,8 @@ func TestExpressions(t *testing.T) {
 	pql := parser.NewParser(parser.Options{})
 	for name, in := range inputs {
 		targets, titles := promTargets(t, in)
-		if len(targets) < 10 {
-			t.Fatalf("%s: %d PromQL queries, want the overview's", name, len(targets))
+		if len(targets) < 20 {
+			t.Fatalf("%s: %d PromQL queries, want those of five dashboards", name, len(targets))
 		}
 		for i, q := range targets {
 			expr, err := pql.ParseExpr(variables.Replace(q.Expr))
@@ -138,7 +181,7 @@ func TestExpressions(t *testing.T) {
 				t.Errorf("%s, %s: %v\n%s", name, titles[i], err, q.Expr)
 				continue
 			}
-			selectors := strings.Count(q.Expr, narrow)
+			selectors := strings.Count(q.Expr, narrow) + strings.Count(q.Expr, ofCluster)
 			parser.Inspect(expr, func(n parser.Node, _ []parser.Node) error {
 				switch n := n.(type) {
 				case *parser.VectorSelector:
@@ -161,59 +204,87 @@ func TestExpressions(t *testing.T) {
 	}
 }
 
-// TestLogQueries checks the shape of the Elasticsearch queries: narrowed, and
-// with time innermost, since Grafana makes no series otherwise.
-func TestLogQueries(t *testing.T) {
-	var d board
-	if err := json.Unmarshal(Render(input()).Boards[0].JSON, &d); err != nil {
-		t.Fatal(err)
+// boardsOf gives the dashboards of an input, decoded.
+func boardsOf(t *testing.T, in Input) (out []board) {
+	t.Helper()
+	for _, b := range Render(in).Boards {
+		var d board
+		if err := json.Unmarshal(b.JSON, &d); err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, d)
 	}
-	var kinds []string
-	for _, p := range d.Panels {
-		for _, q := range p.Targets {
-			if q.Datasource.Type != typeElasticsearch {
-				continue
-			}
-			if !strings.HasPrefix(q.Query, logsNarrow) || q.TimeField != "@timestamp" || len(q.Metrics) != 1 {
-				t.Errorf("%s: %+v", p.Title, q)
-			}
-			kinds = append(kinds, q.Metrics[0].Type)
-			switch q.Metrics[0].Type {
-			case "count":
-				if n := len(q.BucketAggs); n == 0 || q.BucketAggs[n-1].Type != "date_histogram" {
-					t.Errorf("%s: buckets %+v", p.Title, q.BucketAggs)
+	return out
+}
+
+// TestLogQueries checks the shape of the Elasticsearch queries: narrowed, and
+// with time innermost where a series is drawn, since Grafana makes none otherwise.
+func TestLogQueries(t *testing.T) {
+	asked := 0
+	for _, d := range boardsOf(t, everything()) {
+		for _, p := range d.Panels {
+			for _, q := range p.Targets {
+				if q.Datasource.Type != typeElasticsearch {
+					continue
 				}
-			case "logs":
-				if len(q.BucketAggs) != 0 || q.Metrics[0].Settings["limit"] == "" {
+				asked++
+				if !strings.HasPrefix(q.Query, logsNarrow) || q.TimeField != "@timestamp" || len(q.Metrics) != 1 {
 					t.Errorf("%s: %+v", p.Title, q)
+				}
+				inner := ""
+				for _, b := range q.BucketAggs {
+					inner = b.Type
+				}
+				want := "date_histogram"
+				switch p.Type {
+				case "table":
+					want = "terms"
+				case "logs":
+					want = ""
+					if q.Metrics[0].Type != "logs" || q.Metrics[0].Settings["limit"] == "" {
+						t.Errorf("%s: %+v", p.Title, q)
+					}
+				}
+				if inner != want {
+					t.Errorf("%s, a %s: innermost buckets %q, want %q", p.Title, p.Type, inner, want)
 				}
 			}
 		}
 	}
-	if want := []string{"count", "count", "logs", "logs"}; !slices.Equal(kinds, want) {
-		t.Errorf("log queries %v, want %v", kinds, want)
+	if asked < 15 {
+		t.Errorf("%d log queries", asked)
 	}
 }
 
-// TestLayout sees to it that panels have ids of their own and do not overlap.
+// TestLayout sees to it that panels have ids of their own, titles and words,
+// and do not overlap, and that no row stands empty.
 func TestLayout(t *testing.T) {
-	var d board
-	if err := json.Unmarshal(Render(input()).Boards[0].JSON, &d); err != nil {
-		t.Fatal(err)
-	}
-	ids := map[int]bool{}
-	taken := map[[2]int]string{}
-	for _, p := range d.Panels {
-		if ids[p.ID] {
-			t.Errorf("id %d twice", p.ID)
-		}
-		ids[p.ID] = true
-		for x := p.GridPos.X; x < p.GridPos.X+p.GridPos.W; x++ {
-			for y := p.GridPos.Y; y < p.GridPos.Y+p.GridPos.H; y++ {
-				if other, ok := taken[[2]int{x, y}]; ok || x >= 24 {
-					t.Fatalf("%q lies over %q or beyond the edge at %d,%d", p.Title, other, x, y)
+	for name, in := range inputs {
+		for _, d := range boardsOf(t, in) {
+			ids := map[int]bool{}
+			taken := map[[2]int]string{}
+			if len(d.Panels) == 0 {
+				t.Errorf("%s: %s is empty", name, d.Title)
+			}
+			for i, p := range d.Panels {
+				if ids[p.ID] {
+					t.Errorf("%s, %s: id %d twice", name, d.Title, p.ID)
 				}
-				taken[[2]int{x, y}] = p.Title
+				ids[p.ID] = true
+				if p.Title == "" || p.Type != "row" && p.Type != "text" && (p.Description == "" || len(p.Targets) == 0) {
+					t.Errorf("%s, %s: panel %q says nothing", name, d.Title, p.Title)
+				}
+				if p.Type == "row" && (i+1 == len(d.Panels) || d.Panels[i+1].Type == "row") {
+					t.Errorf("%s, %s: row %q is empty", name, d.Title, p.Title)
+				}
+				for x := p.GridPos.X; x < p.GridPos.X+p.GridPos.W; x++ {
+					for y := p.GridPos.Y; y < p.GridPos.Y+p.GridPos.H; y++ {
+						if other, ok := taken[[2]int{x, y}]; ok || x >= 24 {
+							t.Fatalf("%s, %s: %q lies over %q or beyond the edge at %d,%d", name, d.Title, p.Title, other, x, y)
+						}
+						taken[[2]int{x, y}] = p.Title
+					}
+				}
 			}
 		}
 	}

@@ -47,9 +47,8 @@ type Names struct {
 	Team        string // name of the team (ByFolder)
 	Folder      string // uid of the folder
 	FolderTitle string
-	Metrics     string   // uid of the Prometheus data source
-	Logs        string   // uid of the Elasticsearch data source
-	Dashboards  []string // uids
+	Metrics     string // uid of the Prometheus data source
+	Logs        string // uid of the Elasticsearch data source
 }
 
 // NamesOf gives the names of a tenant.
@@ -65,8 +64,19 @@ func NamesOf(id tenant.ID) Names {
 		FolderTitle: string(id),
 		Metrics:     p + "-m",
 		Logs:        p + "-l",
-		Dashboards:  []string{p + "-overview"},
 	}
+}
+
+// Board gives the uid of a dashboard by its key, such as "overview".
+func (n Names) Board(key string) string { return n.Prefix + "-" + key }
+
+// Dashboards are the uids of all the tenant's dashboards, the overview first.
+func (n Names) Dashboards() []string {
+	out := make([]string, len(kinds))
+	for i, k := range kinds {
+		out[i] = n.Board(k.key)
+	}
+	return out
 }
 
 // Owns reports whether a dashboard's uid is one that Oriel gives for the tenant.
@@ -128,6 +138,8 @@ type Input struct {
 	// Metrics are the names of the metrics the tenant has; nil: not known, and
 	// the queries ask for every name there may be.
 	Metrics []string
+	// Own are the metrics of the tenant's own programs among them.
+	Own []Metric
 	// ScrapeInterval as Grafana spells it, such as "15s" (the default).
 	ScrapeInterval string
 }
@@ -178,7 +190,7 @@ func Render(in Input) Window {
 				},
 			},
 		},
-		Boards: []Dashboard{overview(n, in)},
+		Boards: tenantBoards(n, in),
 	}
 }
 

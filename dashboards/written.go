@@ -52,7 +52,7 @@ func (w written) keep(boards []Dashboard) error {
 }
 
 func (w written) forget(n Names) error {
-	for _, uid := range n.Dashboards {
+	for _, uid := range n.Dashboards() {
 		if err := os.Remove(w.path(uid)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("forget what was written to Grafana: %w", err)
 		}

@@ -33,6 +33,7 @@ func (p *pod) serveShop(billingURL string) {
 	revenue := prometheus.NewCounter(prometheus.CounterOpts{Name: "shop_revenue_cents_total", Help: "Worth of the orders that were paid, in cents."})
 	calls := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "shop_billing_request_duration_seconds", Help: "Calls to billing, by outcome.", Buckets: prometheus.DefBuckets,
+		NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100, // for scrapers that take native ones
 	}, []string{"code"})
 	p.reg.MustRegister(orders, revenue, calls)
 	for _, result := range []string{"paid", "declined", "failed"} {

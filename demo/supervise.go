@@ -34,7 +34,8 @@ type SuperviseOptions struct {
 	Rate        float64      // of each team; 0 is its default
 	OnTarget    func(Target) // a pod listens; again, with another address, after a restart. May be called from several goroutines
 	OnExit      func(team string, pid int, err error)
-	Stderr      io.Writer // gets the children's standard error; nil: nobody
+	OnNode      func(address string) // where the pods are told of from outside, at /metrics: a platform target
+	Stderr      io.Writer            // gets the children's standard error; nil: nobody
 }
 
 // Supervise starts both teams as child processes and starts them again when
@@ -54,18 +55,23 @@ func Supervise(ctx context.Context, o SuperviseOptions) error {
 	if o.OnExit == nil {
 		o.OnExit = func(string, int, error) {}
 	}
+	if o.OnNode == nil {
+		o.OnNode = func(string) {}
+	}
 	if o.Rate <= 0 {
 		o.Rate = rateDefault
 	}
-	s := &supervisor{o: o, billingMoved: make(chan struct{})}
+	s := &supervisor{o: o, node: newNode(), billingMoved: make(chan struct{})}
 	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.node.serve(ctx, o.OnNode) })
 	g.Go(func() error { return s.keep(ctx, billing) })
 	g.Go(func() error { return s.keep(ctx, shop) })
 	return g.Wait()
 }
 
 type supervisor struct {
-	o SuperviseOptions
+	o    SuperviseOptions
+	node *node
 
 	mu           sync.Mutex // guards what follows
 	billingURL   string
@@ -122,6 +128,7 @@ func (s *supervisor) keep(ctx context.Context, team string) error {
 			if t.Pod == places(team)[0].pod {
 				o.ListenAddr, listened = t.Address, true // keep it: others know it
 			}
+			s.node.announced(t)
 			s.announced(t)
 		})
 		moved := life.Err() != nil
@@ -176,6 +183,7 @@ func (s *supervisor) run(ctx context.Context, o Options, announce func(Target)) 
 	}
 	_, _ = io.Copy(io.Discard, out) // a line too long must not hold it up
 	err = cmd.Wait()
+	s.node.exited(o.Team)
 	s.o.OnExit(o.Team, cmd.Process.Pid, err)
 	return err
 }
@@ -189,5 +197,5 @@ func environment() []string {
 			env = append(env, kv)
 		}
 	}
-	return env
+	return append(env, fmt.Sprintf("GOMAXPROCS=%d", limitCores), fmt.Sprintf("GOMEMLIMIT=%d", limitBytes))
 }

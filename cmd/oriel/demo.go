@@ -40,6 +40,11 @@ func (g *global) runDemo(ctx context.Context, gw *gateway, e *edge, forwardAddr 
 			}
 			targets[t.Pod] = s
 		},
+		OnNode: func(address string) {
+			if err := e.scraper.AddStatic(scrape.Static{Job: "demo-node", Address: address, Platform: true, Interval: demoScrapeInterval}); err != nil {
+				gw.log.Error("scrape the demo's node", "error", err)
+			}
+		},
 		OnExit: func(team string, pid int, err error) {
 			if ctx.Err() == nil {
 				gw.log.Warn("a demo team ended and is started again", "team", team, "pid", pid, "error", err)

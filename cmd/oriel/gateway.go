@@ -323,6 +323,7 @@ func (g *gateway) Run(ctx context.Context) error {
 		g.directory.Run,
 		g.loop.Run,
 		g.windows.Run,
+		g.watchInventories,
 		g.intake.Run,
 		g.lost.Run,
 		g.removeEnded,

@@ -8,7 +8,6 @@ import (
 	"github.com/oriel-project/oriel/config"
 	"github.com/oriel-project/oriel/dashboards"
 	"github.com/oriel-project/oriel/dashboards/grafana"
-	"github.com/oriel-project/oriel/tenant"
 )
 
 // windows keeps the tenants' windows in Grafana, or in files for it.
@@ -24,7 +23,7 @@ func newWindows(g *gateway, httpURL string) (*windows, error) {
 	o := dashboards.Options{
 		Directory: g.directory, Tokens: g.tokens, Dir: g.dir.Path(dirGrafana),
 		GatewayURL: httpURL, PageURL: httpURL,
-		Metrics:        g.metricNames,
+		Metrics:        g.inventory,
 		ScrapeInterval: time.Duration(g.cfg.Scrape.Interval),
 		Registerer:     g.reg,
 		OnEvent: func(e dashboards.Event) {
@@ -68,21 +67,6 @@ func newWindows(g *gateway, httpURL string) (*windows, error) {
 	var err error
 	w.Reconciler, err = dashboards.New(o)
 	return w, err
-}
-
-// metricNames gives the names of the metrics that a tenant has, for the choice
-// of its panels.
-func (g *gateway) metricNames(ctx context.Context, id tenant.ID) []string {
-	q, err := g.series.Queryable(g.access.TenantRead(id)).Querier(time.Now().Add(-time.Hour).UnixMilli(), time.Now().UnixMilli())
-	if err != nil {
-		return nil
-	}
-	defer q.Close()
-	names, _, err := q.LabelValues(ctx, "__name__", nil)
-	if err != nil {
-		return nil
-	}
-	return names
 }
 
 // Run says at the start, and whenever that changes, whether Grafana is as it

@@ -76,7 +76,7 @@ func (p *pass) removeInside(ctx context.Context) error {
 		return err
 	}
 	// Grafana's search may not know yet what was made a moment ago.
-	for _, uid := range p.n.Dashboards {
+	for _, uid := range p.n.Dashboards() {
 		live, ok, err := p.get(ctx, uid)
 		if err != nil {
 			return err

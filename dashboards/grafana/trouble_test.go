@@ -246,7 +246,7 @@ func TestSecretsStayInside(t *testing.T) {
 	}
 	n := dashboards.NamesOf("payments")
 	seen := w.must("admin", org, "GET", "/api/datasources", "") + w.must("admin", org, "GET", "/api/datasources/uid/"+n.Metrics, "") +
-		w.must("admin", org, "GET", "/api/dashboards/uid/"+n.Dashboards[0], "") + fmt.Sprint(w.events)
+		w.must("admin", org, "GET", "/api/dashboards/uid/"+n.Dashboards()[0], "") + fmt.Sprint(w.events)
 	if strings.Contains(seen, secret) || bytes.Contains([]byte(seen), []byte("Bearer")) {
 		t.Errorf("the secret shows: %s", seen)
 	}
