@@ -300,3 +300,17 @@ func typeOf(name string, v Value) FieldType {
 	}
 	return Text
 }
+
+// Searched gives the fields that a search over every field looks at, with their
+// values: the stamped names under which there is something, then the sender's
+// own and their aliases, without metadata and the record's own times. The caller
+// must not change the values.
+func (d *Doc) Searched() iter.Seq2[string, []Value] {
+	return func(yield func(string, []Value) bool) {
+		d.each(Field{}, func(name string, vals []Value) bool { return !yield(name, vals) })
+	}
+}
+
+// Spelled gives what the sender wrote for the level where the stamped one was
+// read from it: filters on level match it too. The caller must not change it.
+func (d *Doc) Spelled() []Value { return d.spelled() }

@@ -39,7 +39,6 @@ const (
 	modeCodes                   // codes, by
 	modeStrings                 // strs
 	modeNumbers                 // nums
-	modePoints                  // points of the plan
 )
 
 // load asks the rows for the field, once a run.
@@ -51,13 +50,6 @@ func (p *termsPlan) load(r *run) error {
 	c.run, c.mode = r.id, modeDocs
 	if !plainName(p.Field) {
 		return nil
-	}
-	if p.points != nil {
-		ok, err := p.points.load(r)
-		if ok {
-			c.mode = modePoints
-		}
-		return err
 	}
 	c.none = noID
 	if p.Missing != nil {
@@ -78,8 +70,8 @@ func (p *termsPlan) load(r *run) error {
 		c.mode, c.strs = modeStrings, strs
 		return nil
 	}
-	if p.admits != nil {
-		return nil // it knows numbers as they were written
+	if p.include != nil || p.exclude != nil {
+		return nil // they know numbers as they were written
 	}
 	nums, ok, err := r.rows.Numbers(p.Field)
 	if err != nil {
@@ -198,7 +190,7 @@ func (t *terms) addRows(r *run, sel []uint32) (bool, error) {
 			return true, err
 		}
 		return true, t.addCodes(r, sel)
-	case modeStrings, modeNumbers, modePoints:
+	case modeStrings, modeNumbers:
 		return true, t.addIDs(r, sel)
 	}
 	return false, nil
@@ -313,15 +305,8 @@ func (t *terms) addIDs(r *run, sel []uint32) error {
 // idOfRow gives the id of a row of strings or numbers.
 func (p *termsPlan) idOfRow(i uint32) (uint32, error) {
 	c := &p.columns
-	switch c.mode {
-	case modeNumbers:
+	if c.mode == modeNumbers {
 		return p.idOfNumber(c.nums.Vals[i])
-	case modePoints:
-		cell, ok := p.points.cellOf(i)
-		if !ok {
-			return noID, nil
-		}
-		return p.ids.ofString(cell, p.bounds, p.Field.Name)
 	}
 	from, to := c.strs.Off[i], c.strs.Off[i+1]
 	if from == to {
@@ -329,7 +314,7 @@ func (p *termsPlan) idOfRow(i uint32) (uint32, error) {
 	}
 	// A string of the rows' bytes: it is looked up, and copied where it is kept.
 	s := unsafe.String(&c.strs.Data[from], to-from)
-	if p.admits == nil {
+	if p.include == nil && p.exclude == nil {
 		return p.ids.ofString(s, p.bounds, p.Field.Name)
 	}
 	return p.id(String(s))
