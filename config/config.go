@@ -180,14 +180,27 @@ type ForwardKey struct {
 
 // Logs is the log store.
 type Logs struct {
-	Store          string   `yaml:"store" doc:"which store: embedded"`
-	Durability     string   `yaml:"durability" doc:"what an acknowledgement means: sync (fsynced), interval (fsynced a little later: a power cut may lose the last moment) or none (the operating system's business)"`
+	Store          string   `yaml:"store" doc:"which store: embedded (in this process) or elastic (an Elasticsearch or OpenSearch cluster)"`
+	Elastic        Elastic  `yaml:"elastic" doc:"the cluster of logs.store: elastic"`
+	Durability     string   `yaml:"durability" doc:"what an acknowledgement means: sync (fsynced), interval (fsynced a little later: a power cut may lose the last moment) or none (the operating system's business); the elastic store only has sync"`
 	Retention      Duration `yaml:"retention" doc:"how long records are kept where a tenant asks for nothing else"`
 	RetentionMax   Duration `yaml:"retention_max" doc:"the longest retention that a tenant may ask for"`
 	RecordBytesMax Bytes    `yaml:"record_bytes_max" doc:"the largest record that is taken"`
-	Buffer         Bytes    `yaml:"buffer" doc:"memory that fresh records may take before they are written to a segment; up to three times as much while the disk cannot keep up"`
+	Buffer         Bytes    `yaml:"buffer" doc:"embedded store: memory that fresh records may take before they are written to a segment; up to three times as much while the disk cannot keep up"`
 	SearchMemory   Bytes    `yaml:"search_memory" doc:"the most memory that one search may take"`
-	Searches       int      `yaml:"searches" doc:"how many searches run at a time, the others wait in turns; 0: twice the number of processors"`
+	Searches       int      `yaml:"searches" doc:"embedded store: how many searches run at a time, the others wait in turns; 0: twice the number of processors"`
+}
+
+// Elastic is the Elasticsearch or OpenSearch cluster that keeps the logs.
+type Elastic struct {
+	URLs         []string `yaml:"urls" doc:"base URLs of its nodes, such as https://es-1.example:9200; they are asked in turn"`
+	User         string   `yaml:"user" doc:"the user's name; used with password_file"`
+	PasswordFile string   `yaml:"password_file" doc:"file with that user's password"`
+	CAFile       string   `yaml:"ca_file" doc:"PEM file of the authorities that may sign the nodes' certificates; the system's without it"`
+	IndexPrefix  string   `yaml:"index_prefix" doc:"what the names of the indices begin with; one Oriel writes to the indices of a prefix at a time"`
+	Shards       int      `yaml:"shards" doc:"shards of a tenant's index, when it is made"`
+	Replicas     int      `yaml:"replicas" doc:"copies of each shard; with 0 a node's disk is the only one that has its records"`
+	ScanRecords  int      `yaml:"scan_records" doc:"the most records that are read for a query that the engine cannot answer by itself; a query that needs more is refused"`
 }
 
 // The values of Logs.Durability.
@@ -197,8 +210,11 @@ const (
 	DurabilityNone     = "none"
 )
 
-// StoreEmbedded is the store in this process.
-const StoreEmbedded = "embedded"
+// The values of Logs.Store; of Metrics.Store there is the first.
+const (
+	StoreEmbedded = "embedded" // in this process
+	StoreElastic  = "elastic"
+)
 
 // Metrics is the metric store.
 type Metrics struct {
@@ -262,6 +278,7 @@ func Default(role Role) *Config {
 		Journal:    Journal{Since: Duration(day)},
 		Logs: Logs{
 			Store: StoreEmbedded, Durability: DurabilitySync,
+			Elastic:   Elastic{IndexPrefix: "oriel", Shards: 1, Replicas: 1, ScanRecords: 1_000_000},
 			Retention: Duration(7 * day), RetentionMax: Duration(90 * day), RecordBytesMax: 1 << 20,
 			Buffer: 32 << 20, SearchMemory: 256 << 20,
 		},

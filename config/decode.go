@@ -176,7 +176,7 @@ func later(at string) (string, bool) {
 		return "this build knows no directory of groups, so no group can be the operator: remove the key and make tokens with `oriel token create --operator`", true
 	case "auth.ldap", "auth.oidc", "auth.keystone":
 		return "this build knows no directory of people: remove the key and make tokens with `oriel token create`", true
-	case "logs.elastic", "metrics.upstream":
+	case "metrics.upstream":
 		return "this build supports the embedded store alone: remove the key", true
 	}
 	return "", false

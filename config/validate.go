@@ -144,9 +144,8 @@ func (k *checker) tenancy() {
 }
 
 func (k *checker) stores() {
-	if k.Logs.Store != StoreEmbedded {
-		k.bad("logs.store", "%q: this build supports `embedded`: write that, or remove the key", clip(k.Logs.Store))
-	}
+	k.oneOf("logs.store", k.Logs.Store, StoreEmbedded, StoreElastic)
+	k.elastic()
 	if k.Metrics.Store != StoreEmbedded {
 		k.bad("metrics.store", "%q: this build supports `embedded`: write that, or remove the key", clip(k.Metrics.Store))
 	}
@@ -173,6 +172,41 @@ func (k *checker) stores() {
 	}
 	if k.Metrics.OutOfOrder > k.Metrics.Retention {
 		k.bad("metrics.out_of_order", "%s is more than metrics.retention, %s: want something such as 10m", k.Metrics.OutOfOrder, k.Metrics.Retention)
+	}
+}
+
+var indexPrefixPattern = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,63}$`)
+
+func (k *checker) elastic() {
+	e := k.Logs.Elastic
+	const key = "logs.elastic."
+	if k.Logs.Store != StoreElastic {
+		if len(e.URLs) > 0 {
+			k.bad(key+"urls", "means nothing while logs.store is %s: set that to elastic, or remove this", clip(k.Logs.Store))
+		}
+		return
+	}
+	if len(e.URLs) == 0 {
+		k.bad(key+"urls", "is empty: list at least one node, such as https://es-1.example:9200")
+	}
+	for i, u := range e.URLs {
+		k.url(fmt.Sprintf("%surls[%d]", key, i), u, "https://es-1.example:9200")
+	}
+	k.together(key+"user", e.User, key+"password_file", e.PasswordFile)
+	if !indexPrefixPattern.MatchString(e.IndexPrefix) {
+		k.bad(key+"index_prefix", "%q: want a letter and at most 63 of a-z, 0-9, '_' and '-' behind it, such as oriel", clip(e.IndexPrefix))
+	}
+	if e.Shards < 1 || e.Shards > 1024 {
+		k.bad(key+"shards", "%d: want 1 to 1024, such as 1", e.Shards)
+	}
+	if e.Replicas < 0 || e.Replicas > 100 {
+		k.bad(key+"replicas", "%d: want 0 to 100, such as 1", e.Replicas)
+	}
+	if e.ScanRecords < 1 {
+		k.bad(key+"scan_records", "%d: want at least 1, such as 1000000", e.ScanRecords)
+	}
+	if k.Logs.Durability != DurabilitySync {
+		k.bad("logs.durability", "%s: the elastic store is only had with sync: write that, or remove the key", clip(k.Logs.Durability))
 	}
 }
 

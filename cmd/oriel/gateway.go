@@ -22,7 +22,6 @@ import (
 	"github.com/oriel-project/oriel/logging/bulk"
 	"github.com/oriel-project/oriel/logging/otlp"
 	"github.com/oriel-project/oriel/logging/relay"
-	"github.com/oriel-project/oriel/logging/store"
 	"github.com/oriel-project/oriel/logging/tail"
 	"github.com/oriel-project/oriel/metrics"
 	"github.com/oriel-project/oriel/metrics/losses"
@@ -60,12 +59,15 @@ type gateway struct {
 	loop      *tenant.Loop
 	tokens    *access.Tokens
 	access    *access.Access
-	logs      *store.Store
+	logs      logStore
 	intake    *rates // logs, behind the tenants' limits
 	series    *tsdb.Store
 	lost      *losses.Losses
 	stamper   *logging.Stamper
 	windows   *windows
+
+	mergeLogs  func(context.Context) error // of the embedded store; nil: another has the logs
+	retainLogs func(context.Context) error // of a store that does not do so by itself; nil: it does
 
 	es, apis httpx.API
 	ended    endedLives
@@ -151,29 +153,9 @@ func localCluster(cfg *config.Config) tenant.Cluster {
 
 func (g *gateway) openStores() error {
 	var err error
-	g.logs, err = store.Open(g.dir.Path(dirLogs), store.Options{
-		Durability:       store.Durability(g.cfg.Logs.Durability),
-		Retention:        g.logRetention,
-		Namespaces:       g.namespaceRetention,
-		MemtableBytesMax: int64(g.cfg.Logs.Buffer),
-		SearchMemoryMax:  int64(g.cfg.Logs.SearchMemory),
-		SearchesMax:      g.cfg.Logs.Searches,
-		Room:             g.dir.Room,
-		OnEvent: func(e store.Event) {
-			switch e.Kind {
-			case store.EventUnavailable:
-				g.noWrites.Store(true)
-			case store.EventAvailable:
-				g.noWrites.Store(false)
-			}
-			g.log.Log(context.Background(), eventLevel(e.Err), "log store: "+string(e.Kind), "file", e.File, "offset", e.Offset, "bytes", e.Bytes, "files", e.Files, "records", e.Records, "error", e.Err)
-		},
-		Registerer: g.reg,
-	})
-	if err != nil {
+	if err = g.openLogs(); err != nil {
 		return err
 	}
-	g.closers = append(g.closers, g.logs.Close)
 	g.series, err = tsdb.Open(g.dir.Path(dirMetrics), tsdb.Options{
 		Retention:  g.seriesRetention,
 		SeriesMax:  g.seriesMax,
@@ -283,7 +265,7 @@ func (g *gateway) newAPIs() error {
 		tail.New(tail.Options{Searcher: g.logs, Ending: g.ending}),
 		otlp.New(otlp.Options{Appender: g.intake, Stamper: g.stamper, Logger: g.log, Registerer: g.reg}),
 		relay.NewReceiver(relay.ReceiverOptions{Appender: g.intake, Stamper: g.stamper, Logger: g.log, Registerer: g.reg}),
-		admin.New(admin.Options{Tenants: g.directory, Tokens: g.tokens, MergeLogs: g.logs.Merge, Logger: g.log}),
+		admin.New(admin.Options{Tenants: g.directory, Tokens: g.tokens, MergeLogs: g.mergeLogs, Logger: g.log}),
 		console.New(console.Options{
 			Directory: g.directory, Searcher: g.logs, Rates: g.intake.now, Onboarding: g.loop.Stages,
 			Notices: g.windows.notices, Version: version, Logger: g.log,
@@ -319,7 +301,7 @@ func (g *gateway) Run(ctx context.Context) error {
 	for _, id := range append(known, g.directory.Known()...) {
 		g.loop.Add(id)
 	}
-	return runAll(ctx,
+	fs := []func(context.Context) error{
 		g.directory.Run,
 		g.loop.Run,
 		g.windows.Run,
@@ -328,7 +310,11 @@ func (g *gateway) Run(ctx context.Context) error {
 		g.lost.Run,
 		g.removeEnded,
 		g.markStages,
-	)
+	}
+	if g.retainLogs != nil {
+		fs = append(fs, g.retainLogs)
+	}
+	return runAll(ctx, fs...)
 }
 
 // Close closes the stores, in the reverse order of their opening.

@@ -38,9 +38,9 @@ func testGateway(t *testing.T, change func(*config.Config)) *gateway {
 
 // seededGateway has the tenants alpha and bravo, and something of each kind of
 // bravo's that alpha must not see.
-func seededGateway(t *testing.T) *gateway {
+func seededGateway(t *testing.T, change func(*config.Config)) *gateway {
 	t.Helper()
-	g := testGateway(t, nil)
+	g := testGateway(t, change)
 	ctx := context.Background()
 	for _, id := range []tenant.ID{alpha, bravo} {
 		if err := g.directory.Onboard(ctx, id, nil, []registry.NamespaceRef{{Cluster: "east", Name: namespaceOf(id)}}); err != nil {

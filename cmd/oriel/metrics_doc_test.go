@@ -42,7 +42,7 @@ func TestMetricsReference(t *testing.T) {
 	if !ok1 || !ok2 {
 		t.Fatalf("%s: the marks %q and %q are missing", metricsFile, metricsBegin, metricsEnd)
 	}
-	list := metricsList(t, map[string]*prometheus.Registry{"central": centralRegistry(t), "agent": agentRegistry(t)})
+	list := metricsList(t, map[string]*prometheus.Registry{"central": centralRegistry(t), "agent": agentRegistry(t), "central over a cluster": elasticRegistry(t)})
 	golden.Check(t, "../"+metricsFile, []byte(head+metricsBegin+list+metricsEnd+tail))
 }
 
@@ -51,7 +51,7 @@ func metricsList(t *testing.T, regs map[string]*prometheus.Registry) string {
 	known := map[string]*metric{}
 	libraries := regexp.MustCompile(`^(go|process|promhttp)_`)
 	pattern := regexp.MustCompile(`^Desc\{fqName: "([^"]+)", help: ("(?:[^"\\]|\\.)*"),.* constLabels: \{([^}]*)\}, variableLabels: \{([^}]*)\}`)
-	for _, where := range []string{"central", "agent"} {
+	for _, where := range []string{"central", "agent", "central over a cluster"} {
 		descs := make(chan *prometheus.Desc, 1000) // Describe must not wait for us: it holds a lock
 		regs[where].Describe(descs)
 		close(descs)
@@ -70,7 +70,7 @@ func metricsList(t *testing.T, regs map[string]*prometheus.Registry) string {
 			if known[name] == nil {
 				known[name] = &metric{name: name, help: strings.Trim(m[2], `"`), labels: labelNames(m[3], m[4])}
 			}
-			if k := known[name]; !slices.Contains(k.in, where) {
+			if k := known[name]; !slices.Contains(k.in, where) && !strings.HasPrefix(where, k.in0()+" ") {
 				k.in = append(k.in, where)
 			}
 		}
@@ -105,6 +105,14 @@ type metric struct {
 	labels, in []string
 }
 
+// in0 is the first process that has it.
+func (m *metric) in0() string {
+	if len(m.in) == 0 {
+		return "none"
+	}
+	return m.in[0]
+}
+
 // labelNames of `a="x",b="y"` and `c,d` are a, b, c, d.
 func labelNames(constant, variable string) []string {
 	var names []string
@@ -124,6 +132,13 @@ func row(m *metric) string {
 func centralRegistry(t *testing.T) *prometheus.Registry {
 	return testGateway(t, func(c *config.Config) {
 		c.Grafana.URL, c.Grafana.PasswordFile = "http://127.0.0.1:1", secretFile(t)
+	}).reg
+}
+
+// elasticRegistry is a gateway's whose logs are in an Elasticsearch cluster.
+func elasticRegistry(t *testing.T) *prometheus.Registry {
+	return testGateway(t, func(c *config.Config) {
+		c.Logs.Store, c.Logs.Elastic.URLs = config.StoreElastic, []string{"http://127.0.0.1:1"}
 	}).reg
 }
 

@@ -18,7 +18,7 @@ import (
 func newSegments(g *global) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "segments verify [FILE ...] | dump FILE | merge",
-		Short:   "the files of the log store: check them, look into one, merge them",
+		Short:   "the files of the embedded log store: check them, look into one, merge them",
 		Example: "  oriel segments verify --data-dir /var/lib/oriel\n  oriel segments dump --columns data/logs/00000007.seg",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
@@ -86,7 +86,7 @@ func (g *global) verifyStore(ctx context.Context) error {
 	dir := filepath.Join(g.dataDir, dirLogs)
 	names, err := vfs.OS{}.List(dir)
 	if err != nil {
-		return fmt.Errorf("list the log store: %w; name the data directory with --data-dir", err)
+		return fmt.Errorf("list the log store: %w; name the data directory with --data-dir, one of an Oriel with logs.store: embedded", err)
 	}
 	held, err := datadir.Open(g.dataDir)
 	if err != nil {

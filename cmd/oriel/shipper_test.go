@@ -12,7 +12,7 @@ import (
 // under the credential that a cluster's shippers have: it writes and reads
 // nothing, and is not stopped by a question that shows nothing of anybody's.
 func TestShipperStart(t *testing.T) {
-	g := seededGateway(t)
+	g := seededGateway(t, nil)
 	token, _, err := g.tokens.Create(tenant.TokenSpec{Kind: tenant.TokenCluster, Cluster: tenant.Cluster{Name: "east"}})
 	if err != nil {
 		t.Fatal(err)

@@ -48,6 +48,7 @@ var floors = map[string]int{
 	"logging/segment": 3,
 
 	"tenant/registry": 4,
+	"logging/elastic": 4,
 	"logging/mem":     4,
 	"logging/scan":    4,
 	"logging/store":   4,
@@ -89,7 +90,7 @@ var floors = map[string]int{
 }
 
 // engines are known to the edges by the interfaces of floors 1 and 2 alone.
-var engines = []string{"logging/store", "logging/scan", "logging/mem", "metrics/tsdb"}
+var engines = []string{"logging/store", "logging/scan", "logging/mem", "logging/elastic", "metrics/tsdb"}
 
 // rooms names who may import a library. Everybody else speaks the words of
 // floors 1 and 2.
@@ -103,6 +104,7 @@ var rooms = []struct {
 	{"go.opentelemetry.io/collector", []string{"logging/otlp"}, "OpenTelemetry's data model is the OTLP receivers' business"},
 	{"github.com/tinylib/msgp", []string{"logging/forward"}, "msgpack is the forward protocol's business"},
 	{"github.com/grafana-tools/sdk", []string{"dashboards/grafana"}, "Grafana's HTTP API has one client"},
+	{"github.com/olivere/elastic", []string{"logging/elastic", "cmd/oriel"}, "the client of an Elasticsearch cluster is the store's that lies in one"},
 	{"github.com/fluent/fluent-logger-golang", []string{"cmd/oriel", "demo"}, "Oriel forwards its own log, and the demo teams theirs"},
 	{module + "/tenant/internal/scope", []string{"tenant", "tenant/access", "tenant/scopetest"}, "scopes are made from credentials, in one place"},
 	{module + "/tenant/scopetest", []string{}, "scopes for tests are for tests"},
