@@ -23,8 +23,6 @@ type Search struct {
 	PIT   *PIT          // point in time to search in, or nil
 	hits  *hitsPlan
 	aggs  []aggPlan
-	post  logging.Filter // of hits that aggregations do not have
-	docs  int64          // that the aggregations are over, once it is known
 	// total as a bare number (rest_total_hits_as_int), and type#name for
 	// aggregations (typed_keys).
 	totalAsInt, typedKeys bool
@@ -84,9 +82,7 @@ func ParseSearch(body Node, params Params, env Env) (*Search, error) {
 			post, err = p.query(v, 0)
 		case "aggs", "aggregations":
 			if len(s.aggs) == 0 {
-				if s.aggs, err = p.aggs(v, 0); err == nil {
-					err = check(s.aggs, nil)
-				}
+				s.aggs, err = p.aggs(v, 0)
 			}
 		case "size":
 			s.Query.Limit, err = bodyInt(key, v)
@@ -112,10 +108,10 @@ func ParseSearch(body Node, params Params, env Env) (*Search, error) {
 	if err := s.params(p, params); err != nil {
 		return nil, err
 	}
-	switch {
-	case post != nil && len(s.aggs) > 0:
-		s.post = post
-	case post != nil:
+	if post != nil {
+		if len(s.aggs) > 0 {
+			return nil, Parsing("[post_filter] beside aggregations is not supported")
+		}
 		s.Query.Filter = both(s.Query.Filter, post)
 	}
 	if s.Query.Offset+s.Query.Limit > resultWindowMax {

@@ -54,9 +54,22 @@ func TestConformance(t *testing.T) {
 	t.Run("scenarios", s.scenarios)
 	t.Run("generated", s.generated)
 	t.Run("sequences", s.sequences)
+	t.Run("stores", s.stores)
 }
 
 func (s sides) scenarios(t *testing.T) {
+	all := allScenarios(t)
+	if len(all) < scenariosMin {
+		t.Errorf("%d scenarios, there were at least %d", len(all), scenariosMin)
+	}
+	for _, sc := range all {
+		s.check(t, sc)
+	}
+	t.Logf("%d scenarios", len(all))
+}
+
+func allScenarios(t *testing.T) []scenario {
+	t.Helper()
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil {
 		t.Fatal(err)
@@ -65,13 +78,7 @@ func (s sides) scenarios(t *testing.T) {
 	for _, f := range files {
 		all = append(all, readScenarios(t, f)...)
 	}
-	if len(all) < scenariosMin {
-		t.Errorf("%d scenarios, there were at least %d", len(all), scenariosMin)
-	}
-	for _, sc := range all {
-		s.check(t, sc)
-	}
-	t.Logf("%d scenarios", len(all))
+	return all
 }
 
 // check compares the answers to one scenario.

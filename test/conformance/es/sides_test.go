@@ -30,12 +30,15 @@ type side struct {
 
 // sides are Oriel with its own log store and the real engine, both with the
 // documents of documents().
-type sides struct{ oriel, real side }
+type sides struct {
+	oriel, real side
+	node        string // URL of the real engine
+}
 
 func start(t *testing.T) sides {
 	t.Helper()
 	node := opensearch.Start(t)
-	s := sides{oriel: side{"Oriel", serveOriel(t)}, real: side{"OpenSearch", node.URL}}
+	s := sides{oriel: side{"Oriel", serveOriel(t)}, real: side{"OpenSearch", node.URL}, node: node.URL}
 	s.real.must(t, "PUT", "/_index_template/logs", template)
 	s.real.must(t, "PUT", "/_cluster/settings", `{"persistent":{"search.default_allow_partial_results":false,"search.max_buckets":65536}}`)
 	for _, body := range bulks(documents()) {
@@ -53,7 +56,19 @@ func serveOriel(t *testing.T) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { logs.Close() })
-	api := esapi.New(esapi.Options{Searcher: logs, Bulk: bulk.New(bulk.Options{Appender: logs, Stamper: &logging.Stamper{}})})
+	return serve(t, logs)
+}
+
+// orielStore is what the facade asks of a log store.
+type orielStore interface {
+	logging.Store
+	logging.Repeater
+}
+
+// serve serves the facade over a log store to one team.
+func serve(t *testing.T, logs orielStore) string {
+	t.Helper()
+	api := esapi.New(esapi.Options{Searcher: logs, Bulk: bulk.New(bulk.Options{Appender: logs, Repeater: logs, Stamper: &logging.Stamper{}})})
 	t.Cleanup(func() { api.Close() })
 	read, write := scopetest.Read("shop"), scopetest.Write("shop")
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
