@@ -222,6 +222,8 @@ type Metrics struct {
 	Retention    Duration `yaml:"retention" doc:"how long samples are kept where a tenant asks for nothing else"`
 	RetentionMax Duration `yaml:"retention_max" doc:"the longest retention that a tenant may ask for"`
 	OutOfOrder   Duration `yaml:"out_of_order" doc:"how much older than the newest sample of its series a sample may be; 0s takes none"`
+	CatchUp      Duration `yaml:"catch_up" doc:"how much older than the tenant's newest sample one may be that comes late, such as what an agent kept while it was cut off; the larger of this and out_of_order counts, and the retention if that is less"`
+	QueryLog     string   `yaml:"query_log" doc:"file that gets a line of JSON for every query of PromQL; it is only ever added to"`
 }
 
 // Limits is what one tenant may use: what it gets, and the most it may ask for.
@@ -230,6 +232,13 @@ type Limits struct {
 	SeriesMax int  `yaml:"series_max" doc:"the most active series that a tenant may ask for"`
 	Logs      Rate `yaml:"logs" doc:"log bytes a second of a tenant that asks for nothing else"`
 	LogsMax   Rate `yaml:"logs_max" doc:"the most log bytes a second that a tenant may ask for"`
+
+	Samples      int      `yaml:"samples" doc:"samples a second that a tenant may send; more are put off with 429"`
+	Labels       int      `yaml:"labels" doc:"labels of one series"`
+	LabelLength  Bytes    `yaml:"label_length" doc:"the longest value of a label; a name is 1KiB at most"`
+	Queries      int      `yaml:"queries" doc:"queries of PromQL of one tenant at a time; more wait, and many more get 429"`
+	QuerySamples int      `yaml:"query_samples" doc:"samples that one query may hold in memory at a time, of 16 bytes each"`
+	QueryTime    Duration `yaml:"query_time" doc:"how long one query may take"`
 }
 
 // Grafana is the Grafana that is provisioned.
@@ -284,9 +293,13 @@ func Default(role Role) *Config {
 		},
 		Metrics: Metrics{
 			Store:     StoreEmbedded,
-			Retention: Duration(30 * day), RetentionMax: Duration(400 * day), OutOfOrder: Duration(10 * time.Minute),
+			Retention: Duration(30 * day), RetentionMax: Duration(400 * day), OutOfOrder: Duration(10 * time.Minute), CatchUp: Duration(day),
 		},
-		Limits:  Limits{Series: 100_000, SeriesMax: 1_000_000, Logs: 10_000_000, LogsMax: 100_000_000},
+		Limits: Limits{
+			Series: 100_000, SeriesMax: 1_000_000, Logs: 10_000_000, LogsMax: 100_000_000,
+			Samples: 100_000, Labels: 64, LabelLength: 4 << 10,
+			Queries: 10, QuerySamples: 50_000_000, QueryTime: Duration(2 * time.Minute),
+		},
 		Grafana: Grafana{User: "admin", Isolation: IsolationOrg},
 		ES:      ES{Version: "8.19.0"},
 		Archive: Archive{Keep: Duration(7 * day)},

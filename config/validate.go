@@ -224,6 +224,22 @@ func (k *checker) limits() {
 	if l.LogsMax < l.Logs {
 		k.bad("limits.logs_max", "%s is less than limits.logs, %s: want at least that, such as 100MB/s", l.LogsMax, l.Logs)
 	}
+	if l.Samples < 1 {
+		k.bad("limits.samples", "%d: want at least 1, such as 100000", l.Samples)
+	}
+	if l.Labels < 16 {
+		k.bad("limits.labels", "%d: want at least 16, since Oriel stamps nine itself, such as 64", l.Labels)
+	}
+	if l.LabelLength < 128 || l.LabelLength > 1<<20 {
+		k.bad("limits.label_length", "%s: want 128B to 1MiB, such as 4KiB", l.LabelLength)
+	}
+	if l.Queries < 1 || l.Queries > 1000 {
+		k.bad("limits.queries", "%d: want 1 to 1000, such as 10", l.Queries)
+	}
+	if l.QuerySamples < 1000 {
+		k.bad("limits.query_samples", "%d: want at least 1000, such as 50000000", l.QuerySamples)
+	}
+	k.atLeast("limits.query_time", l.QueryTime, time.Second, "2m")
 }
 
 func (k *checker) grafana() {
