@@ -7,6 +7,7 @@ package metrics
 import (
 	"context"
 
+	"github.com/prometheus/prometheus/model/metadata"
 	"github.com/prometheus/prometheus/storage"
 
 	"github.com/oriel-project/oriel/tenant"
@@ -23,6 +24,20 @@ import (
 // the process).
 type Appender interface {
 	Appender(ctx context.Context, w tenant.Write) storage.AppenderV2
+}
+
+// RefAppender is what a Store's transactions are, beside the interface that they
+// are given as: it saves a receiver the labels of series that it knows.
+type RefAppender interface {
+	storage.ExemplarAppenderV2
+	// AppendRef appends to the series that an earlier Append, of this transaction
+	// or another one under the same scope, gave ref for. namespace is the value of
+	// its label of that name. known is false where that series cannot be found by
+	// its reference, or is not of whom the sample is: give its labels to Append.
+	AppendRef(ref storage.SeriesRef, namespace string, st, t int64, v float64) (known bool, err error)
+	// PutMetadata keeps what a metric family says of itself apart from any series.
+	// Under a cluster's scope nobody knows whose it is: it is dropped.
+	PutMetadata(family string, md metadata.Metadata)
 }
 
 // Querier gives what a scope may see, and nothing else: several tenants are
@@ -50,5 +65,7 @@ type Store interface {
 	Querier
 	// Metadata gives what is known of the scope's metrics by metric family name.
 	Metadata(r tenant.Read) map[string][]Metadata
+	// Cardinality counts the scope's active series and what they consist of.
+	Cardinality(ctx context.Context, r tenant.Read, limit int) (Cardinality, error)
 	Close() error
 }

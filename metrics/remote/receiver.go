@@ -1,8 +1,6 @@
 package remote
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,16 +8,11 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/klauspost/compress/snappy"
 	remoteapi "github.com/prometheus/client_golang/exp/api/remote"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/prometheus/model/exemplar"
-	"github.com/prometheus/prometheus/model/histogram"
-	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/storage"
-	promremote "github.com/prometheus/prometheus/storage/remote"
-	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/oriel-project/oriel/internal/httpx"
 	"github.com/oriel-project/oriel/metrics"
@@ -31,8 +24,11 @@ const (
 	decodedBytesMax  = 32 << 20 // as the protocol library
 	inFlightMax      = 64       // requests at once; the others get 429
 	// messagesMax bounds the messages (series, samples, histograms, exemplars) of
-	// one request: two bytes on the wire can become 250 in memory.
+	// one request: two bytes on the wire can become 110 in memory.
 	messagesMax = 500_000
+	refsMax     = 4_000_000 // references to labels
+	// keptBytesMax is how large a buffer may be that is kept for the next request.
+	keptBytesMax = 4 << 20
 )
 
 // ReceiverOptions are the options of a Receiver.
@@ -48,13 +44,18 @@ type ReceiverOptions struct {
 // 204: everything is in the write-ahead log of its tenant's database. 400: some
 // samples were refused for good, for the reasons in the text; the rest is
 // stored, under 1.0 as under 2.0 (where the headers count it). 415: a content
-// type, message or compression that is not spoken. 429 and 5xx: send again.
+// type, message or compression that is not spoken. 429 and 5xx: nothing is
+// stored, send all of it again.
+//
+// A tenant that sends too fast gets 429 where the whole request is its own. In a
+// request that holds others' samples, too, its samples are refused for good: a
+// 429 would hold up the neighbours in the sender's queue.
 type Receiver struct {
 	*httpx.Mux
 	opts     ReceiverOptions
-	theirs   http.Handler
+	known    *known
 	inFlight chan struct{}
-	buffers  sync.Pool
+	buffers  sync.Pool // of *buffer
 	requests *prometheus.CounterVec
 }
 
@@ -71,23 +72,18 @@ func NewReceiver(o ReceiverOptions) (*Receiver, error) {
 	}
 	rc := &Receiver{
 		opts:     o,
+		known:    newKnown(),
 		inFlight: make(chan struct{}, inFlightMax),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "oriel_remote_write_requests_total", Help: "Remote write requests by protocol version and HTTP status.",
 		}, []string{"version", "code"}),
 	}
-	rc.buffers.New = func() any { return new([]byte) }
-	var reg prometheus.Registerer
+	rc.buffers.New = func() any { return new(buffer) }
 	if o.Registerer != nil {
 		if err := o.Registerer.Register(rc.requests); err != nil {
 			return nil, err
 		}
-		reg = prometheus.WrapRegistererWithPrefix("oriel_", o.Registerer)
 	}
-	// Their handler logs a line with all labels for every sample that it refuses;
-	// the counters and the answer say enough.
-	rc.theirs = promremote.NewWriteHandler(slog.New(slog.DiscardHandler), reg, scopedAppendable{o.Appender},
-		remoteapi.MessageTypes{remoteapi.WriteV1MessageType, remoteapi.WriteV2MessageType}, false, true)
 	rc.Mux = httpx.NewMux(func(w http.ResponseWriter, _ *http.Request, status int, reason string) {
 		http.Error(w, reason, status)
 	})
@@ -95,225 +91,122 @@ func NewReceiver(o ReceiverOptions) (*Receiver, error) {
 	return rc, nil
 }
 
+// buffer is what one request needs, and the next one uses again.
+type buffer struct {
+	packed, body []byte
+	message      message
+}
+
 func (rc *Receiver) write(w http.ResponseWriter, r *http.Request) {
-	version := "1.0"
+	version, code := "1.0", 0
 	typ, err := remoteapi.ParseProtoMsg(r.Header.Get("Content-Type"))
 	if err == nil && typ == remoteapi.WriteV2MessageType {
 		version = "2.0"
 	}
-	rw := &replyWriter{w: w, rc: rc, refused: &refused{}}
-	defer func() { rc.requests.WithLabelValues(version, strconv.Itoa(rw.code)).Inc() }()
-
+	defer func() { rc.requests.WithLabelValues(version, strconv.Itoa(code)).Inc() }()
+	answer := func(status int, text string) {
+		code = status
+		http.Error(w, text, status)
+	}
 	switch {
 	case err != nil:
-		http.Error(rw, "content type: "+err.Error(), http.StatusUnsupportedMediaType)
+		answer(http.StatusUnsupportedMediaType, "content type: "+err.Error())
 		return
 	case !tenant.WriteFrom(r.Context()).Valid():
-		http.Error(rw, "the caller may write no tenant's metrics; use a token made with --access write or a cluster's", http.StatusForbidden)
+		answer(http.StatusForbidden, "the caller may write no tenant's metrics; use a token made with --access write or a cluster's")
 		return
 	}
 	select {
 	case rc.inFlight <- struct{}{}:
 		defer func() { <-rc.inFlight }()
 	default:
-		rw.Header().Set("Retry-After", "1")
-		http.Error(rw, "too many write requests are under way; send this one again", http.StatusTooManyRequests)
+		w.Header().Set("Retry-After", "1")
+		answer(http.StatusTooManyRequests, "too many write requests are under way; send this one again")
 		return
 	}
-	body, status, err := rc.body(rw, r, typ)
-	if err != nil {
-		http.Error(rw, err.Error(), status)
+	b := rc.buffers.Get().(*buffer)
+	defer func() {
+		if cap(b.packed)+cap(b.body) <= keptBytesMax {
+			rc.buffers.Put(b)
+		}
+	}()
+	if status, err := rc.read(w, r, b); err != nil {
+		answer(status, err.Error())
 		return
 	}
-	ctx := r.Context()
-	if typ == remoteapi.WriteV1MessageType {
-		ctx = context.WithValue(ctx, refusedKey{}, rw.refused)
+	if err := b.message.parse(b.body, version == "2.0", rc.known.seeds); err != nil {
+		answer(http.StatusBadRequest, err.Error())
+		return
 	}
-	r = r.WithContext(ctx)
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	rc.theirs.ServeHTTP(rw, r)
+	stored, refused, err := rc.apply(r.Context(), tenant.WriteFrom(r.Context()), &b.message)
+	switch {
+	case err != nil && r.Context().Err() != nil:
+		answer(499, "the request ended before its samples were stored")
+	case err != nil:
+		// The store's own errors may name files: they are the log's.
+		rc.opts.Logger.Error("remote_write_not_stored", "err", err)
+		answer(http.StatusInternalServerError, "the samples could not be stored; send them again")
+	case refused.limited > 0 && refused.n == 0 && stored.all() == 0:
+		w.Header().Set("Retry-After", strconv.Itoa(int(refused.after/time.Second)+1))
+		answer(http.StatusTooManyRequests, "nothing is stored, send it again: "+refused.reasons[0])
+	default:
+		if version == "2.0" {
+			for name, n := range map[string]int{"Samples": stored.samples, "Histograms": stored.histograms, "Exemplars": stored.exemplars} {
+				w.Header().Set("X-Prometheus-Remote-Write-"+name+"-Written", strconv.Itoa(n))
+			}
+		}
+		if len(refused.reasons) > 0 {
+			answer(http.StatusBadRequest, refused.String())
+			return
+		}
+		code = http.StatusNoContent
+		w.WriteHeader(code)
+	}
 }
 
-// body reads the compressed message and checks that taking it apart needs no
-// more memory than it should.
-func (rc *Receiver) body(w http.ResponseWriter, r *http.Request, typ remoteapi.WriteMessageType) (b []byte, status int, err error) {
+// read reads the compressed message and takes it apart.
+func (rc *Receiver) read(w http.ResponseWriter, r *http.Request, b *buffer) (status int, err error) {
 	if enc := r.Header.Get("Content-Encoding"); enc != "" && enc != string(remoteapi.SnappyBlockCompression) {
-		return nil, http.StatusUnsupportedMediaType, fmt.Errorf("compression %q is not spoken here; send snappy", enc)
+		return http.StatusUnsupportedMediaType, fmt.Errorf("compression %q is not spoken here; send snappy", enc)
 	}
-	b, err = io.ReadAll(http.MaxBytesReader(w, r.Body, rc.opts.BodyBytesMax))
+	b.packed, err = readAll(http.MaxBytesReader(w, r.Body, rc.opts.BodyBytesMax), b.packed[:0])
 	if err != nil {
 		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-			return nil, http.StatusRequestEntityTooLarge, fmt.Errorf("the request is larger than %d bytes; send fewer samples at once", rc.opts.BodyBytesMax)
+			return http.StatusRequestEntityTooLarge, fmt.Errorf("the request is larger than %d bytes; send fewer samples at once", rc.opts.BodyBytesMax)
 		}
-		return nil, http.StatusBadRequest, fmt.Errorf("read the request: %w", err)
+		return http.StatusBadRequest, fmt.Errorf("read the request: %w", err)
 	}
-	n, err := snappy.DecodedLen(b)
+	n, err := snappy.DecodedLen(b.packed)
 	if err != nil {
-		return nil, http.StatusBadRequest, fmt.Errorf("decompress the request: %w", err)
+		return http.StatusBadRequest, fmt.Errorf("decompress the request: %w", err)
 	}
 	// No snappy block expands more than 64-fold (a copy of 64 bytes in two or three).
-	if n > decodedBytesMax || n > 64*len(b) {
-		return nil, http.StatusBadRequest, fmt.Errorf("the request claims %d bytes decompressed; %d are the most taken", n, decodedBytesMax)
+	if n > decodedBytesMax || n > 64*len(b.packed) {
+		return http.StatusBadRequest, fmt.Errorf("the request claims %d bytes decompressed; %d are the most taken", n, decodedBytesMax)
 	}
-	buf := rc.buffers.Get().(*[]byte)
-	defer rc.buffers.Put(buf)
-	if cap(*buf) < n {
-		*buf = make([]byte, n)
+	if cap(b.body) < n {
+		b.body = make([]byte, n)
 	}
-	decoded, err := snappy.Decode((*buf)[:n], b)
+	b.body, err = snappy.Decode(b.body[:n], b.packed)
 	if err != nil {
-		return nil, http.StatusBadRequest, fmt.Errorf("decompress the request: %w", err)
+		return http.StatusBadRequest, fmt.Errorf("decompress the request: %w", err)
 	}
-	if err := checkMessages(decoded, typ); err != nil {
-		return nil, http.StatusBadRequest, err
-	}
-	return b, 0, nil
+	return 0, nil
 }
 
-// checkMessages counts the messages of a request, two levels down, without
-// taking them apart.
-func checkMessages(b []byte, typ remoteapi.WriteMessageType) error {
-	seriesField := protowire.Number(1) // prometheus.WriteRequest.timeseries
-	if typ == remoteapi.WriteV2MessageType {
-		seriesField = 5 // io.prometheus.write.v2.Request.timeseries
-	}
-	n := 0
-	err := eachMessage(b, func(field protowire.Number, v []byte) error {
-		if n++; n > messagesMax {
-			return errTooMany
+// readAll is io.ReadAll into a buffer of an earlier request.
+func readAll(r io.Reader, b []byte) ([]byte, error) {
+	for {
+		if len(b) == cap(b) {
+			b = append(b, 0)[:len(b)]
 		}
-		if field != seriesField {
-			return nil
+		n, err := r.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		if errors.Is(err, io.EOF) {
+			return b, nil
 		}
-		return eachMessage(v, func(protowire.Number, []byte) error {
-			if n++; n > messagesMax {
-				return errTooMany
-			}
-			return nil
-		})
-	})
-	if err != nil && !errors.Is(err, errTooMany) {
-		return fmt.Errorf("read the request as a protobuf message: %w", err)
-	}
-	return err
-}
-
-var errTooMany = fmt.Errorf("the request holds more than %d series, samples, histograms and exemplars; send fewer at once", messagesMax)
-
-// eachMessage calls f for every length-delimited field.
-func eachMessage(b []byte, f func(protowire.Number, []byte) error) error {
-	for len(b) > 0 {
-		field, typ, n := protowire.ConsumeTag(b)
-		if n < 0 {
-			return protowire.ParseError(n)
-		}
-		b = b[n:]
-		if typ != protowire.BytesType {
-			if n = protowire.ConsumeFieldValue(field, typ, b); n < 0 {
-				return protowire.ParseError(n)
-			}
-			b = b[n:]
-			continue
-		}
-		v, n := protowire.ConsumeBytes(b)
-		if n < 0 {
-			return protowire.ParseError(n)
-		}
-		if err := f(field, v); err != nil {
-			return err
-		}
-		b = b[n:]
-	}
-	return nil
-}
-
-// scopedAppendable writes under the scope of the request's caller.
-type scopedAppendable struct{ a metrics.Appender }
-
-func (s scopedAppendable) AppenderV2(ctx context.Context) storage.AppenderV2 {
-	app := s.a.Appender(ctx, tenant.WriteFrom(ctx))
-	if r, ok := ctx.Value(refusedKey{}).(*refused); ok {
-		if e, ok := app.(storage.ExemplarAppenderV2); ok {
-			return &partAppender{e, r}
+		if err != nil {
+			return b, err
 		}
 	}
-	return app
-}
-
-// refused counts what a 1.0 request held that no repetition will make good.
-type refused struct {
-	n     int
-	first error
-}
-
-type refusedKey struct{}
-
-// partAppender stores the good part of a 1.0 request, as 2.0 does anyway.
-// Prometheus' own receiver drops the whole request for one bad sample, and the
-// sender does not send it again.
-type partAppender struct {
-	storage.ExemplarAppenderV2
-	refused *refused
-}
-
-func (a *partAppender) Append(ref storage.SeriesRef, ls labels.Labels, st, t int64, v float64, h *histogram.Histogram, fh *histogram.FloatHistogram, opts storage.AOptions) (storage.SeriesRef, error) {
-	got, err := a.ExemplarAppenderV2.Append(ref, ls, st, t, v, h, fh, opts)
-	if err == nil || !forGood(err) {
-		return got, err
-	}
-	a.refused.n++
-	if a.refused.first == nil {
-		a.refused.first = fmt.Errorf("%w for series %s", err, ls)
-	}
-	return ref, nil
-}
-
-func (a *partAppender) AppendExemplars(ref storage.SeriesRef, ls labels.Labels, es []exemplar.Exemplar) (storage.SeriesRef, error) {
-	return a.ExemplarAppenderV2.AppendExemplars(ref, ls, es)
-}
-
-// forGood reports whether a sample is refused however often it is sent.
-func forGood(err error) bool {
-	if e := (histogram.Error{}); errors.As(err, &e) {
-		return true
-	}
-	return errors.Is(err, storage.ErrOutOfOrderSample) || errors.Is(err, storage.ErrOutOfBounds) ||
-		errors.Is(err, storage.ErrDuplicateSampleForTimestamp) || errors.Is(err, storage.ErrTooOldSample)
-}
-
-// replyWriter turns a 1.0 success with refused samples into 400, and keeps the
-// store's own errors, which may name files, from the caller.
-type replyWriter struct {
-	w       http.ResponseWriter
-	rc      *Receiver
-	refused *refused
-	code    int
-	hiding  bool
-}
-
-func (w *replyWriter) Header() http.Header { return w.w.Header() }
-
-func (w *replyWriter) WriteHeader(code int) {
-	w.code = code
-	switch {
-	case code < 300 && w.refused.n > 0:
-		w.code = http.StatusBadRequest
-		http.Error(w.w, fmt.Sprintf("%d samples were refused, the rest is stored; the first: %s", w.refused.n, w.refused.first), w.code)
-		w.hiding = true
-	case code >= 500:
-		http.Error(w.w, "the samples could not be stored; send them again", code)
-		w.hiding = true
-	default:
-		w.w.WriteHeader(code)
-	}
-}
-
-func (w *replyWriter) Write(b []byte) (int, error) {
-	if w.hiding {
-		if w.code >= 500 {
-			w.rc.opts.Logger.Error("remote_write_not_stored", "err", string(bytes.TrimSpace(b)))
-		}
-		return len(b), nil
-	}
-	return w.w.Write(b)
 }

@@ -8,8 +8,11 @@ import (
 	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/metadata"
 	"github.com/prometheus/prometheus/storage"
+	promtsdb "github.com/prometheus/prometheus/tsdb"
 
+	"github.com/oriel-project/oriel/metrics"
 	"github.com/oriel-project/oriel/tenant"
 )
 
@@ -29,18 +32,31 @@ func (s *Store) Appender(ctx context.Context, w tenant.Write) storage.AppenderV2
 	return &appender{store: s, ctx: ctx, w: w, cluster: w.Cluster(), now: s.opts.Clock()}
 }
 
-var _ storage.ExemplarAppenderV2 = (*appender)(nil)
+var _ metrics.RefAppender = (*appender)(nil)
 
 type appender struct {
-	store   *Store
-	ctx     context.Context // of this one transaction, as the interface has no other place for it
-	w       tenant.Write
-	cluster tenant.Cluster
-	now     time.Time
-	parts   []*part
-	last    *part
-	roomy   bool // there was room when the transaction began
-	builder *labels.Builder
+	store     *Store
+	ctx       context.Context // of this one transaction, as the interface has no other place for it
+	w         tenant.Write
+	cluster   tenant.Cluster
+	now       time.Time
+	parts     []*part
+	last      *part
+	limited   error // of the tenant limitedOf, that may not write now
+	limitedOf tenant.ID
+	whose     whose
+	roomy     bool // there was room when the transaction began
+	builder   *labels.Builder
+}
+
+// whose remembers the last answer of the directory: neighbours in a request are
+// of one target and one time.
+type whose struct {
+	known     bool
+	namespace string
+	t         int64
+	id        tenant.ID
+	ok        bool
 }
 
 // part is the transaction in one database.
@@ -52,7 +68,7 @@ type part struct {
 }
 
 func (a *appender) Append(ref storage.SeriesRef, ls labels.Labels, st, t int64, v float64, h *histogram.Histogram, fh *histogram.FloatHistogram, opts storage.AOptions) (storage.SeriesRef, error) {
-	p, err := a.route(ls, t)
+	p, err := a.route(ls.Get("namespace"), t)
 	if err != nil {
 		a.store.m.refused.WithLabelValues(reasonOf(err)).Inc()
 		return 0, err
@@ -77,7 +93,7 @@ func (a *appender) AppendExemplars(ref storage.SeriesRef, ls labels.Labels, es [
 	if len(es) > 0 {
 		t = es[len(es)-1].Ts
 	}
-	p, err := a.route(ls, t)
+	p, err := a.route(ls.Get("namespace"), t)
 	if err != nil {
 		return 0, err
 	}
@@ -89,24 +105,63 @@ func (a *appender) AppendExemplars(ref storage.SeriesRef, ls labels.Labels, es [
 	return p.db.encodeRef(ref), err
 }
 
-// owner decides whose a series is at t (milliseconds).
-func (a *appender) owner(ls labels.Labels, t int64) (tenant.ID, bool) {
-	namespace := ls.Get("namespace")
+// AppendRef implements metrics.RefAppender.
+func (a *appender) AppendRef(ref storage.SeriesRef, namespace string, st, t int64, v float64) (known bool, err error) {
+	p, err := a.route(namespace, t)
+	if err != nil {
+		a.store.m.refused.WithLabelValues(reasonOf(err)).Inc()
+		return true, err
+	}
+	own := p.db.decodeRef(ref)
+	if own == 0 {
+		return false, nil
+	}
+	switch _, err = p.app.Append(own, labels.EmptyLabels(), st, t, v, nil, nil, storage.AOptions{}); {
+	case err == nil:
+		p.samples++
+		return true, nil
+	case errors.Is(err, promtsdb.ErrInvalidSample): // there is no such series any more
+		return false, nil
+	}
+	p.db.refused.Add(1)
+	a.store.m.refused.WithLabelValues(reasonOf(err)).Inc()
+	return true, err
+}
+
+// PutMetadata implements metrics.RefAppender.
+func (a *appender) PutMetadata(family string, md metadata.Metadata) {
+	if _, own := a.w.Tenant(); !own {
+		return
+	}
+	if p, err := a.route("", a.now.UnixMilli()); err == nil {
+		p.db.meta.put(family, labels.EmptyLabels(), md)
+	}
+}
+
+// owner decides whose a series of the namespace is at t (milliseconds).
+func (a *appender) owner(namespace string, t int64) (tenant.ID, bool) {
 	if namespace == "" {
 		return a.w.NodeOwner()
+	}
+	if a.whose.known && a.whose.t == t && a.whose.namespace == namespace {
+		return a.whose.id, a.whose.ok
 	}
 	at := time.UnixMilli(t)
 	id, ok := a.w.Owner(namespace, at)
 	if ok && id == tenant.Unassigned && a.now.Sub(at) <= freshMax {
 		id, ok = a.w.Owner(namespace, a.now)
 	}
+	a.whose = whose{true, namespace, t, id, ok}
 	return id, ok
 }
 
-func (a *appender) route(ls labels.Labels, t int64) (*part, error) {
-	id, ok := a.owner(ls, t)
+func (a *appender) route(namespace string, t int64) (*part, error) {
+	id, ok := a.owner(namespace, t)
 	if !ok {
 		return nil, errNoScope
+	}
+	if a.limited != nil && a.limitedOf == id {
+		return nil, a.limited
 	}
 	if a.last != nil && a.last.db.id == id {
 		return a.last, nil
@@ -125,6 +180,11 @@ func (a *appender) route(ls labels.Labels, t int64) (*part, error) {
 	}
 	db, err := a.store.database(id)
 	if err != nil {
+		return nil, err
+	}
+	if err := a.store.admit(db, a.now); err != nil {
+		db.release()
+		a.limited, a.limitedOf = err, id
 		return nil, err
 	}
 	app, ok := db.db.AppenderV2(a.ctx).(storage.ExemplarAppenderV2)
@@ -166,6 +226,7 @@ func (a *appender) Commit() error {
 		} else {
 			p.db.samples.Add(p.samples)
 			p.db.exemplars.Add(p.exemplars)
+			p.db.rate.pay(p.samples)
 			a.store.m.samples.Add(float64(p.samples))
 			a.store.m.exemplars.Add(float64(p.exemplars))
 		}

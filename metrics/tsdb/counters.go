@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/prometheus/storage"
 
 	"github.com/oriel-project/oriel/internal/datadir"
+	"github.com/oriel-project/oriel/metrics"
 )
 
 // counters are the Store's own metrics. The engine's are not registered: there
@@ -74,6 +75,9 @@ func (c *counters) unregister() {
 
 // reasonOf names an error of Append for a counter's label.
 func reasonOf(err error) string {
+	if limit, ok := errors.AsType[*metrics.LimitError](err); ok {
+		return limit.Reason
+	}
 	switch {
 	case errors.Is(err, datadir.ErrFull):
 		return "disk_full"
@@ -81,8 +85,6 @@ func reasonOf(err error) string {
 		return "torn"
 	case errors.Is(err, errNoScope):
 		return "no_scope"
-	case errors.Is(err, ErrSeriesLimit):
-		return "series_limit"
 	case errors.Is(err, storage.ErrDuplicateSampleForTimestamp):
 		return "duplicate"
 	case errors.Is(err, storage.ErrTooOldSample):

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/oklog/ulid/v2"
-	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 	promtsdb "github.com/prometheus/prometheus/tsdb"
 	"github.com/prometheus/prometheus/tsdb/chunks"
@@ -29,20 +28,6 @@ const (
 	blockDurationMax = 31 * 24 * time.Hour
 )
 
-// ErrSeriesLimit refuses a sample that would need one active series more than
-// its tenant may have. It is storage.ErrOutOfBounds too, which receivers and
-// scrapers take as: leave this sample out and go on with the others. A sender
-// must not try again for ever because of it.
-var ErrSeriesLimit = seriesLimitError{}
-
-type seriesLimitError struct{}
-
-func (seriesLimitError) Error() string {
-	return "the tenant's limit of active series is reached; drop labels with many values or ask for a higher limit (annotation oriel/limits)"
-}
-
-func (seriesLimitError) Unwrap() error { return storage.ErrOutOfBounds }
-
 // database is one tenant's. It is closed only while nobody uses it: queries
 // read memory that closing unmaps.
 type database struct {
@@ -50,6 +35,7 @@ type database struct {
 	slot uint64 // unique over the Store's life; part of every series reference
 	db   *promtsdb.DB
 	meta families
+	rate bucket
 
 	samples, exemplars, refused atomic.Uint64
 
@@ -137,7 +123,7 @@ func (d *database) decodeRef(ref storage.SeriesRef) storage.SeriesRef {
 
 func (s *Store) openDatabase(id tenant.ID, slot uint64) (*database, error) {
 	d := &database{id: id, slot: slot}
-	limit := &seriesLimit{id: id, max: s.opts.SeriesMax}
+	limit := &seriesLimit{id: id, opts: &s.opts}
 
 	o := promtsdb.DefaultOptions()
 	o.NoLockfile = true // the data directory is locked as a whole
@@ -191,29 +177,6 @@ func (s *Store) blocksToDelete(id tenant.ID, blocks []*promtsdb.Block) map[ulid.
 	}
 	return out
 }
-
-// seriesLimit refuses new series of a tenant that has enough of them. Series
-// that were there when the database was opened are always let in.
-type seriesLimit struct {
-	id   tenant.ID
-	max  func(tenant.ID) int
-	head atomic.Pointer[promtsdb.Head] // nil until opened
-}
-
-func (l *seriesLimit) PreCreation(labels.Labels) error {
-	head := l.head.Load()
-	if head == nil || l.max == nil {
-		return nil
-	}
-	if n := l.max(l.id); n > 0 && head.NumSeries() >= uint64(n) {
-		return ErrSeriesLimit
-	}
-	return nil
-}
-
-func (*seriesLimit) PostCreation(labels.Labels) {}
-
-func (*seriesLimit) PostDeletion(map[chunks.HeadSeriesRef]labels.Labels) {}
 
 // eventLog turns what the engine logs at warning and above into events.
 type eventLog struct {

@@ -39,8 +39,15 @@ type Options struct {
 	// nil, or an answer of 0: 30 days.
 	Retention func(tenant.ID) time.Duration
 	// SeriesMax bounds the active series of a tenant; a sample that needs one
-	// more is refused with ErrSeriesLimit. nil, or an answer of 0: no bound.
+	// more is refused with a LimitError. nil, or an answer of 0: no bound.
 	SeriesMax func(tenant.ID) int
+	// SamplesPerSecond bounds what a tenant may send; what comes beyond ten
+	// seconds' worth is refused with a LimitError that says when to come again.
+	// nil, or an answer of 0: no bound.
+	SamplesPerSecond func(tenant.ID) int
+	// Of a series that is made anew: how many labels it may have, and how many
+	// bytes a label's value. 0: no bound. A label's name has 1,024 at most.
+	LabelsMax, LabelValueBytesMax int
 	// OutOfOrder is how far behind a tenant's newest sample one may come and
 	// still be taken. 0: ten minutes; negative: none.
 	OutOfOrder time.Duration
