@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -157,9 +158,12 @@ func (g *gateway) openStores() error {
 		return err
 	}
 	g.series, err = tsdb.Open(g.dir.Path(dirMetrics), tsdb.Options{
-		Retention:  g.seriesRetention,
-		SeriesMax:  g.seriesMax,
-		OutOfOrder: outOfOrder(g.cfg),
+		Retention:          g.seriesRetention,
+		SeriesMax:          g.seriesMax,
+		SamplesPerSecond:   g.samplesPerSecond,
+		LabelsMax:          g.cfg.Limits.Labels,
+		LabelValueBytesMax: int(g.cfg.Limits.LabelLength),
+		OutOfOrder:         outOfOrder(g.cfg),
 		Room:       g.dir.Room,
 		OnEvent: func(e tsdb.Event) {
 			g.log.Log(context.Background(), eventLevel(e.Err), "metric store: "+e.Message, "kind", string(e.Kind), "tenant", string(e.Tenant), "error", e.Err)
@@ -198,11 +202,13 @@ func (g *gateway) openStores() error {
 // losses is where losses of log records are written to.
 func (g *gateway) losses(w tenant.Write) metrics.Appendable { return metrics.Scoped(g.series, w) }
 
+// outOfOrder is how late a sample may come at all.
 func outOfOrder(cfg *config.Config) time.Duration {
-	if cfg.Metrics.OutOfOrder == 0 {
+	late := max(time.Duration(cfg.Metrics.OutOfOrder), min(time.Duration(cfg.Metrics.CatchUp), time.Duration(cfg.Metrics.Retention)))
+	if late == 0 {
 		return -1 // none, in the store's words
 	}
-	return time.Duration(cfg.Metrics.OutOfOrder)
+	return late
 }
 
 func eventLevel(err error) slog.Level {
@@ -239,8 +245,14 @@ func (g *gateway) newLoop() {
 }
 
 func (g *gateway) newAPIs() error {
+	queries, err := g.openQueryLog()
+	if err != nil {
+		return err
+	}
 	prom, err := promapi.New(promapi.Options{
-		Querier: g.series, Metadata: g.series.Metadata, Version: version, Logger: g.log, Registerer: g.reg,
+		Querier: g.series, Metadata: g.series.Metadata, Cardinality: g.series.Cardinality,
+		Timeout: time.Duration(g.cfg.Limits.QueryTime), SamplesMax: g.cfg.Limits.QuerySamples, Queries: g.cfg.Limits.Queries,
+		QueryLog: queries, Version: version, Logger: g.log, Registerer: g.reg,
 	})
 	if err != nil {
 		return err
@@ -272,6 +284,20 @@ func (g *gateway) newAPIs() error {
 		}),
 	)
 	return nil
+}
+
+// openQueryLog gives nil where none is wanted.
+func (g *gateway) openQueryLog() (*slog.Logger, error) {
+	name := g.cfg.Metrics.QueryLog
+	if name == "" {
+		return nil, nil
+	}
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the query log (metrics.query_log): %w", err)
+	}
+	g.closers = append(g.closers, f.Close)
+	return slog.New(slog.NewJSONHandler(f, nil)), nil
 }
 
 // ready: the stores are open before anything listens, and a full disk does not

@@ -59,6 +59,8 @@ var probes = map[string][]probe{
 	},
 	"GET,OPTIONS /api/v1/status/buildinfo": {get("/api/v1/status/buildinfo")},
 	"GET,OPTIONS /api/v1/rules":            {get("/api/v1/rules")},
+	"GET,OPTIONS /api/v1/targets":          {get("/api/v1/targets"), get("/api/v1/targets?state=any&scrapePool=NAME")},
+	"GET,OPTIONS /api/v1/status/tsdb":      {get("/api/v1/status/tsdb"), get("/api/v1/status/tsdb?limit=10000")},
 	"GET,OPTIONS /api/v1/alerts":           {get("/api/v1/alerts")},
 	"POST,OPTIONS /api/v1/read":            {send("POST", "/api/v1/read", "application/x-protobuf", "NAME")},
 	"GET,OPTIONS /api/v1/metadata":         {get("/api/v1/metadata"), get("/api/v1/metadata?metric=s3cr3t_requests_total")},

@@ -160,6 +160,14 @@ func (g *gateway) seriesMax(id tenant.ID) int {
 		func(n tenant.Namespace) int { return n.Limits.SeriesMax })
 }
 
+// samplesPerSecond: Oriel's own tenants are the operator's to bound.
+func (g *gateway) samplesPerSecond(id tenant.ID) int {
+	if id.Reserved() {
+		return 0
+	}
+	return g.cfg.Limits.Samples
+}
+
 func (g *gateway) logBytesPerSecond(id tenant.ID) int64 {
 	return asked(g, id, int64(g.cfg.Limits.Logs), int64(g.cfg.Limits.LogsMax),
 		func(n tenant.Namespace) int64 { return n.Limits.LogBytesPerSecond })

@@ -1,19 +1,22 @@
 // Package promapi serves Prometheus' HTTP API over what a scope may see:
 // Prometheus' own handlers behind an allow-list, one instance per cached scope,
-// and of our own metadata (of the scope's metrics) and federation.
+// and of our own what Prometheus answers from its own scraping and its one
+// database: metadata, targets, status/tsdb, and federation.
 //
 //	api, err := promapi.New(promapi.Options{Querier: store, Metadata: store.Metadata})
 //	http.ListenAndServe(addr, guard(api))
 //
-// What is not on the list (configuration, flags, targets, admin, search, ...)
+// What is not on the list (configuration, flags, admin, search, ...)
 // does not exist: 404 in Prometheus' error shape. The handlers are written
 // against a storage that can see the scope and nothing else, so there is nothing
 // in a query's text, a parameter or a header that could widen it.
 package promapi
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -37,6 +40,8 @@ const (
 	lookback          = 5 * time.Minute // how old a sample may be to count as the present one
 	samplesMaxDefault = 50_000_000      // as Prometheus
 	queriesMax        = 20              // at once, as Prometheus; the others wait
+	queriesDefault    = 10              // at once of one scope's tenants
+	waitingMax        = 200             // beyond those, before 429: ten dashboards
 	bodyBytesDefault  = 4 << 20
 	// limitMax caps the answers of series, labels and label values. Grafana asks
 	// for 40,000.
@@ -50,8 +55,12 @@ type Options struct {
 	// Metadata gives what is known of the scope's metrics by family name;
 	// nil: nothing.
 	Metadata func(tenant.Read) map[string][]metrics.Metadata
+	// Cardinality counts what the scope has most of; nil: status/tsdb is empty.
+	Cardinality func(ctx context.Context, r tenant.Read, limit int) (metrics.Cardinality, error)
 
 	Timeout      time.Duration // of one query; 0: two minutes
+	Queries      int           // of one scope's tenants at once; 0: ten
+	QueryLog     *slog.Logger  // a line for every query; nil: none
 	SamplesMax   int           // that one query may hold at once; 0: 50 million
 	BodyBytesMax int64         // 0: 4 MiB
 
@@ -68,6 +77,8 @@ type API struct {
 	engine    *promql.Engine
 	parser    parser.Parser
 	slots     slots
+	gate      *gate
+	streams   *streams
 	prototype *v1.API
 	cache     *instances
 	requests  *prometheus.CounterVec
@@ -82,9 +93,11 @@ func New(o Options) (*API, error) {
 	}
 	o.defaults()
 	a := &API{
-		opts:   o,
-		parser: parser.NewParser(parser.Options{}),
-		slots:  make(slots, queriesMax),
+		opts:    o,
+		parser:  newParser(),
+		slots:   make(slots, queriesMax),
+		gate:    newGate(o.Queries, waitingMax),
+		streams: &streams{},
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "oriel_promapi_requests_total", Help: "Requests to the Prometheus API by route and HTTP status.",
 		}, []string{"route", "code"}),
@@ -119,6 +132,14 @@ func (o *Options) defaults() {
 	if o.Timeout <= 0 {
 		o.Timeout = timeoutDefault
 	}
+	if o.Queries <= 0 {
+		o.Queries = queriesDefault
+	}
+	if o.Cardinality == nil {
+		o.Cardinality = func(context.Context, tenant.Read, int) (metrics.Cardinality, error) {
+			return metrics.Cardinality{}, nil
+		}
+	}
 	if o.SamplesMax <= 0 {
 		o.SamplesMax = samplesMaxDefault
 	}
@@ -144,8 +165,11 @@ func (a *API) routes() {
 	handle := func(methods []string, pattern string, h http.HandlerFunc) {
 		a.Handle(httpx.Route{Methods: methods, Pattern: pattern, Access: httpx.Read}, a.wrap(pattern, methods, h))
 	}
-	for _, name := range []string{"query", "query_range", "query_exemplars", "format_query", "parse_query"} {
+	for _, name := range []string{"format_query", "parse_query"} {
 		handle(both, "/api/v1/"+name, a.theirs)
+	}
+	for _, name := range []string{"query", "query_range", "query_exemplars"} {
+		handle(both, "/api/v1/"+name, a.queued(a.theirs))
 	}
 	for _, name := range []string{"labels", "series"} {
 		handle(both, "/api/v1/"+name, a.gated(a.limited))
@@ -156,6 +180,8 @@ func (a *API) routes() {
 	handle(get, "/api/v1/alerts", a.theirs)
 	handle(post, readPath, a.gated(a.theirs))
 	handle(get, "/api/v1/metadata", a.metadata)
+	handle(get, "/api/v1/targets", a.gated(a.targets))
+	handle(get, "/api/v1/status/tsdb", a.gated(a.statusTSDB))
 	handle(get, "/federate", a.gated(a.federate))
 }
 
@@ -202,21 +228,36 @@ func (a *API) wrap(pattern string, methods []string, h http.HandlerFunc) http.Ha
 	}
 }
 
-// gated lets as many through at a time as queries may run.
-func (a *API) gated(h http.HandlerFunc) http.HandlerFunc {
+// queued lets as many through at a time as the scope's tenants may run queries.
+func (a *API) queued(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		leave, err := a.gate.enter(r.Context(), tenant.ReadFrom(r.Context()))
+		if err != nil {
+			w.Header().Set("Retry-After", "5")
+			writeError(w, r, http.StatusTooManyRequests, fmt.Sprintf("%d queries are running and %d waiting, which is what the tenant may have (limits.queries is %d): ask for less at a time", a.opts.Queries, waitingMax, a.opts.Queries))
+			return
+		}
+		defer leave()
+		h(w, r)
+	}
+}
+
+// gated is queued for what does not go through the engine, which has slots of
+// its own for what does: it lets as many through at a time as queries may run.
+func (a *API) gated(h http.HandlerFunc) http.HandlerFunc {
+	return a.queued(func(w http.ResponseWriter, r *http.Request) {
 		if _, err := a.slots.Insert(r.Context(), ""); err != nil {
 			writeError(w, r, http.StatusServiceUnavailable, "too many requests are under way; try again")
 			return
 		}
 		defer a.slots.Delete(0)
 		h(w, r)
-	}
+	})
 }
 
 // theirs hands the request to Prometheus' handlers over the caller's scope.
 func (a *API) theirs(w http.ResponseWriter, r *http.Request) {
-	a.cache.get(tenant.ReadFrom(r.Context())).ServeHTTP(w, r)
+	a.cache.get(tenant.ReadFrom(r.Context())).ServeHTTP(a.streams.writer(w), r)
 }
 
 // limited is theirs with a bounded answer; Prometheus' handler tells of a cut in

@@ -54,6 +54,12 @@ func fill(t testing.TB, only ...tenant.ID) *tsdb.Store {
 		if id == "b" {
 			names, extra = []string{"visible", "secret"}, []string{"pod", "p1", "secretlabel", "hunter2"}
 		}
+		for i, name := range []string{"up", "scrape_duration_seconds"} {
+			v := []float64{1, 0.25}[i]
+			if _, err := app.Append(0, labels.FromStrings(append([]string{model.MetricNameLabel, name, "job", "scraped", "namespace", string(id) + "-ns"}, extra...)...), 0, now.UnixMilli(), v, nil, nil, storage.AOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}
 		for _, name := range names {
 			ls := labels.FromStrings(append([]string{model.MetricNameLabel, name, "namespace", string(id) + "-ns", "späh", "x"}, extra...)...)
 			v := map[tenant.ID]float64{"a": 1, "b": 4242}[id]
@@ -76,7 +82,7 @@ func fill(t testing.TB, only ...tenant.ID) *tsdb.Store {
 
 func newAPI(t testing.TB, s metrics.Store) *API {
 	t.Helper()
-	a, err := New(Options{Querier: s, Metadata: s.Metadata, Clock: at, Version: "test"})
+	a, err := New(Options{Querier: s, Metadata: s.Metadata, Cardinality: s.Cardinality, Clock: at, Version: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,6 +133,10 @@ func TestReplies(t *testing.T) {
 		{"metadata_of_none", "GET", "/api/v1/metadata?metric=secret", "", ""},
 		{"metadata_bad_limit", "GET", "/api/v1/metadata?limit=x", "", ""},
 		{"rules", "GET", "/api/v1/rules", "", ""},
+		{"targets", "GET", "/api/v1/targets?state=any", "", ""},
+		{"targets_of_none", "GET", "/api/v1/targets?scrapePool=hunter", "", ""},
+		{"status_tsdb", "GET", "/api/v1/status/tsdb?limit=4", "", ""},
+		{"status_tsdb_bad_limit", "GET", "/api/v1/status/tsdb?limit=0", "", ""},
 		{"alerts", "GET", "/api/v1/alerts", "", ""},
 		{"format_query", "GET", "/api/v1/format_query?query=a%2Bb", "", ""},
 		{"parse_query", "GET", "/api/v1/parse_query?query=1", "", ""},
@@ -175,8 +185,8 @@ func TestBuildInfo(t *testing.T) {
 func TestNothingElseIsServed(t *testing.T) {
 	a := newAPI(t, fill(t, "a", "b"))
 	for _, path := range []string{
-		"status/config", "status/flags", "status/tsdb", "status/tsdb/blocks", "status/runtimeinfo", "status/self_metrics", "status/walreplay",
-		"targets", "targets/metadata", "targets/relabel_steps", "scrape_pools", "scrape_pools/config", "alertmanagers", "notifications", "notifications/live",
+		"status/config", "status/flags", "status/tsdb/blocks", "status/runtimeinfo", "status/self_metrics", "status/walreplay",
+		"targets/metadata", "targets/relabel_steps", "scrape_pools", "scrape_pools/config", "alertmanagers", "notifications", "notifications/live",
 		"search/metric_names", "search/label_names", "search/label_values", "query_cost", "query_range_cost", "features", "openapi.yaml",
 		"admin/tsdb/delete_series", "admin/tsdb/clean_tombstones", "admin/tsdb/snapshot", "write", "otlp/v1/metrics", "", "query/", "label//values", "label/a/b/values",
 	} {

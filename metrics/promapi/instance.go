@@ -120,6 +120,9 @@ func (a *API) newInstance(r tenant.Read) http.Handler {
 	q := guarded{a.opts.Querier.Queryable(r), a}
 	api := *a.prototype
 	api.Queryable, api.ExemplarQueryable = q, q
+	api.QueryEngine = scopedEngine{a, r}
+	api.ClearCodecs()
+	api.InstallCodec(a.streams)
 	router := route.New().WithPrefix("/api/v1")
 	api.Register(router)
 	read := remote.NewReadHandler(a.opts.Logger, nil, q, emptyConfig, readSamplesMax, readConcurrency, readFrameBytes)
