@@ -43,9 +43,10 @@ var floors = map[string]int{
 	"logging": 2,
 	"metrics": 2,
 
-	"esapi/dsl":       3,
-	"logging/logtest": 3,
-	"logging/segment": 3,
+	"esapi/dsl":           3,
+	"logging/logtest":     3,
+	"metrics/metricstest": 3,
+	"logging/segment":     3,
 
 	"tenant/registry": 4,
 	"logging/elastic": 4,
@@ -78,15 +79,16 @@ var floors = map[string]int{
 	"cmd/oriel": 6,
 	"demo":      6,
 
-	"test/arch":           7,
-	"test/debian":         7,
-	"test/kubetest":       7,
-	"test/peers":          7,
-	"test/conformance/es": 7,
-	"test/opensearch":     7,
-	"test/script":         7,
-	"test/sim":            7,
-	"test/real":           7,
+	"test/arch":                   7,
+	"test/debian":                 7,
+	"test/kubetest":               7,
+	"test/peers":                  7,
+	"test/conformance/es":         7,
+	"test/conformance/prometheus": 7,
+	"test/opensearch":             7,
+	"test/script":                 7,
+	"test/sim":                    7,
+	"test/real":                   7,
 }
 
 // engines are known to the edges by the interfaces of floors 1 and 2 alone.
@@ -108,6 +110,7 @@ var rooms = []struct {
 	{"github.com/fluent/fluent-logger-golang", []string{"cmd/oriel", "demo"}, "Oriel forwards its own log, and the demo teams theirs"},
 	{module + "/tenant/internal/scope", []string{"tenant", "tenant/access", "tenant/scopetest"}, "scopes are made from credentials, in one place"},
 	{module + "/tenant/scopetest", []string{}, "scopes for tests are for tests"},
+	{module + "/metrics/metricstest", []string{}, "random series and queries are for tests"},
 	{module + "/logging/logtest", []string{"test/sim"}, "random records and queries are for tests"},
 	{module + "/dashboards/grafanatest", []string{"test/script"}, "the stand-in is for tests"},
 }
