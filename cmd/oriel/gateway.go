@@ -164,7 +164,7 @@ func (g *gateway) openStores() error {
 		LabelsMax:          g.cfg.Limits.Labels,
 		LabelValueBytesMax: int(g.cfg.Limits.LabelLength),
 		OutOfOrder:         outOfOrder(g.cfg),
-		Room:       g.dir.Room,
+		Room:               g.dir.Room,
 		OnEvent: func(e tsdb.Event) {
 			g.log.Log(context.Background(), eventLevel(e.Err), "metric store: "+e.Message, "kind", string(e.Kind), "tenant", string(e.Tenant), "error", e.Err)
 		},
