@@ -2,7 +2,6 @@ package kube
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/oriel-project/oriel/internal/kubeevent"
 	"github.com/oriel-project/oriel/tenant"
 )
 
@@ -26,14 +26,11 @@ const (
 )
 
 const (
-	writersMax      = 16 // at once
-	writeMax        = 15 * time.Second
-	writeRetryMin   = 100 * time.Millisecond
-	writeRetryMax   = time.Minute
-	statusBytesMax  = 1000
-	messageBytesMax = 1000
-	eventHashBytes  = 8
-	component       = "oriel" // who wrote, as Kubernetes shows it
+	writersMax     = 16 // at once
+	writeMax       = 15 * time.Second
+	writeRetryMin  = 100 * time.Millisecond
+	writeRetryMax  = time.Minute
+	statusBytesMax = 1000
 )
 
 // notice is what one namespace is to be told.
@@ -180,7 +177,7 @@ func (w *Watcher) write(ctx context.Context, uid string) error {
 	changed := n.reason != told.reason || n.message != told.message
 	// Nothing can be created in a namespace that is going away.
 	if changed && n.reason != "" && ns.DeletionTimestamp == nil {
-		if err := w.writeEvent(ctx, uid, n); err != nil {
+		if err := kubeevent.Write(ctx, w.o.Client, w.event(uid, n)); err != nil {
 			return w.failed(ctx, objectEvent, "create and patch", "events", n, err)
 		}
 		w.telemetry.writes.WithLabelValues(objectEvent).Inc()
@@ -210,41 +207,16 @@ func (w *Watcher) writeStatus(ctx context.Context, uid string, n notice) error {
 	if err != nil {
 		return err
 	}
-	_, err = w.o.Client.CoreV1().Namespaces().Patch(ctx, n.namespace, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: component})
+	_, err = w.o.Client.CoreV1().Namespaces().Patch(ctx, n.namespace, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: kubeevent.Component})
 	return err
 }
 
-// writeEvent creates an Event whose name follows from what it says, so that the
-// same words are one Event, whoever says them and however often.
-func (w *Watcher) writeEvent(ctx context.Context, uid string, n notice) error {
-	now := metav1.NewTime(w.o.Clock())
-	sum := sha256.Sum256([]byte(uid + "\x00" + n.reason + "\x00" + n.message))
-	kind := corev1.EventTypeWarning
-	if n.reason == ReasonReady {
-		kind = corev1.EventTypeNormal
+// event words a notice on its namespace.
+func (w *Watcher) event(uid string, n notice) kubeevent.Event {
+	return kubeevent.Event{
+		Object: corev1.ObjectReference{APIVersion: "v1", Kind: "Namespace", Name: n.namespace, Namespace: n.namespace, UID: types.UID(uid)},
+		Reason: n.reason, Message: n.message, Warning: n.reason != ReasonReady, At: w.o.Clock(),
 	}
-	events := w.o.Client.CoreV1().Events(n.namespace)
-	event := &corev1.Event{
-		ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("%s.%x", n.namespace, sum[:eventHashBytes]), Namespace: n.namespace},
-		// Events on cluster-wide objects may live in another namespace than
-		// default only if the reference names that namespace.
-		InvolvedObject: corev1.ObjectReference{
-			APIVersion: "v1", Kind: "Namespace", Name: n.namespace, Namespace: n.namespace, UID: types.UID(uid),
-		},
-		Reason: n.reason, Message: clip(n.message, messageBytesMax), Type: kind,
-		Source: corev1.EventSource{Component: component}, ReportingController: component,
-		FirstTimestamp: now, LastTimestamp: now, Count: 1,
-	}
-	_, err := events.Create(ctx, event, metav1.CreateOptions{FieldManager: component})
-	if !apierrors.IsAlreadyExists(err) {
-		return err
-	}
-	patch, err := json.Marshal(map[string]any{"lastTimestamp": now})
-	if err != nil {
-		return err
-	}
-	_, err = events.Patch(ctx, event.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: component})
-	return err
 }
 
 // failed counts what Kubernetes did not take, and gives the error back if it is

@@ -29,6 +29,7 @@ var floors = map[string]int{
 	"internal/httpx":      0,
 	"internal/iddict":     0,
 	"internal/jsontext":   0,
+	"internal/kubeevent":  0,
 	"internal/queue":      0,
 	"internal/shape":      0,
 	"internal/spell":      0,
@@ -102,7 +103,7 @@ var rooms = []struct {
 	why     string
 }{
 	{"github.com/prometheus/prometheus/", []string{"metrics"}, "Prometheus' vocabulary stays under metrics/"},
-	{"k8s.io/", []string{"tenant/kube", "tenant/access", "metrics/scrape", "logging/pods", "test/kubetest", "cmd/oriel"}, "client-go stays with those who watch, ask for access, or discover targets"},
+	{"k8s.io/", []string{"tenant/kube", "tenant/access", "metrics/scrape", "logging/pods", "internal/kubeevent", "test/kubetest", "cmd/oriel"}, "client-go stays with those who watch, ask for access, or discover targets"},
 	{"go.opentelemetry.io/collector", []string{"logging/otlp"}, "OpenTelemetry's data model is the OTLP receivers' business"},
 	{"github.com/tinylib/msgp", []string{"logging/forward"}, "msgpack is the forward protocol's business"},
 	{"github.com/grafana-tools/sdk", []string{"dashboards/grafana"}, "Grafana's HTTP API has one client"},
