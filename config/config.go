@@ -74,12 +74,52 @@ type Scrape struct {
 	Interval Duration `yaml:"interval" doc:"time between two scrapes of a target"`
 	Static   []Static `yaml:"static" doc:"targets that no discovery finds"`
 	Kubelet  Kubelet  `yaml:"kubelet" doc:"the kubelets of the watched cluster: their own metrics and cAdvisor's"`
+
+	Monitors    bool         `yaml:"monitors" doc:"follow PodMonitor and ServiceMonitor objects of owned namespaces, where the cluster has such"`
+	HostNetwork bool         `yaml:"host_network" doc:"scrape pods that use their node's network, too: their address is the node's, and what listens there need not be theirs"`
+	Limits      ScrapeLimits `yaml:"limits" doc:"what one target, and the targets of one namespace, may bring; who exceeds it fails alone, and reads why in oriel_scrape_failing"`
+	State       KubeState    `yaml:"state" doc:"where the series of kube-state-metrics come from"`
+	Federate    []Federate   `yaml:"federate" doc:"Prometheus servers that the cluster runs already: the series of owned namespaces are pulled from their /federate"`
+}
+
+// ScrapeLimits bound targets.
+type ScrapeLimits struct {
+	Targets         int   `yaml:"targets" doc:"targets of one namespace"`
+	Samples         int   `yaml:"samples" doc:"samples of one scrape"`
+	Body            Bytes `yaml:"body" doc:"bytes of one scrape, decompressed"`
+	Labels          int   `yaml:"labels" doc:"labels of one series"`
+	LabelNameBytes  int   `yaml:"label_name_bytes" doc:"bytes of a label's name"`
+	LabelValueBytes int   `yaml:"label_value_bytes" doc:"bytes of a label's value"`
+}
+
+// KubeState is where the series of kube-state-metrics come from.
+type KubeState struct {
+	From      string `yaml:"from" doc:"auto (kube-state-metrics if it runs in the namespace below, else the agent's own watches), own (always the agent's own watches) or off"`
+	Namespace string `yaml:"namespace" doc:"where kube-state-metrics is looked for; never in a namespace that a tenant owns, since it tells of everybody"`
+}
+
+// The values of KubeState.From.
+const (
+	StateAuto = "auto"
+	StateOwn  = "own"
+	StateOff  = "off"
+)
+
+// Federate is a Prometheus server that is pulled.
+type Federate struct {
+	URL       string   `yaml:"url" doc:"the server's base URL, such as http://prometheus.monitoring.svc:9090"`
+	Job       string   `yaml:"job" doc:"value of the label job of what is told of the pull itself; federate without it"`
+	Match     []string `yaml:"match" doc:"selectors that narrow what is pulled, such as {job=\"node\"}; everything of owned namespaces without it"`
+	Interval  Duration `yaml:"interval" doc:"time between two pulls; scrape.interval without it"`
+	TokenFile string   `yaml:"token_file" doc:"file with a bearer token"`
+	CAFile    string   `yaml:"ca_file" doc:"PEM file of the authorities that may sign the server's certificate; the system's without it"`
 }
 
 // Static is a set of targets of one namespace.
 type Static struct {
 	Job       string            `yaml:"job" doc:"value of the label job"`
 	Namespace string            `yaml:"namespace" doc:"namespace the targets belong to; its owner gets the samples"`
+	Platform  bool              `yaml:"platform" doc:"a target of the operator's whose samples name their own namespaces, such as kube-state-metrics: each series goes to the owner of its namespace"`
 	Targets   []string          `yaml:"targets" doc:"host:port of each target"`
 	Path      string            `yaml:"path" doc:"path of the metrics; /metrics without it"`
 	Scheme    string            `yaml:"scheme" doc:"http or https; http without it"`
@@ -282,9 +322,13 @@ func Default(role Role) *Config {
 	c := &Config{
 		Cluster:    Cluster{Name: "local"},
 		Kubernetes: Kubernetes{AnnotationPrefix: "oriel/", PodsKept: Duration(6 * time.Hour)},
-		Scrape:     Scrape{Interval: Duration(15 * time.Second)},
-		Auth:       Auth{Anonymous: AnonymousNone},
-		Journal:    Journal{Since: Duration(day)},
+		Scrape: Scrape{
+			Interval: Duration(15 * time.Second), Monitors: true,
+			Limits: ScrapeLimits{Targets: 1000, Samples: 50_000, Body: 50 << 20, Labels: 64, LabelNameBytes: 256, LabelValueBytes: 4096},
+			State:  KubeState{From: StateAuto, Namespace: "kube-system"},
+		},
+		Auth:    Auth{Anonymous: AnonymousNone},
+		Journal: Journal{Since: Duration(day)},
 		Logs: Logs{
 			Store: StoreEmbedded, Durability: DurabilitySync,
 			Elastic:   Elastic{IndexPrefix: "oriel", Shards: 1, Replicas: 1, ScanRecords: 1_000_000},

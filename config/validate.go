@@ -100,6 +100,9 @@ func (k *checker) scrape() {
 		if s.Job == "" {
 			k.bad(at+"job", "is missing: give the targets a name, such as shop")
 		}
+		if s.Platform && s.Namespace != "" {
+			k.bad(at+"namespace", "contradicts platform: the samples name their own")
+		}
 		if s.Namespace != "" {
 			k.label(at+"namespace", s.Namespace, "shop-prod")
 		}
@@ -122,6 +125,33 @@ func (k *checker) scrape() {
 			case !labelNamePattern.MatchString(name) || strings.HasPrefix(name, "__"):
 				k.bad(at+"labels."+clip(name), "is no label name: want letters, digits and '_', such as pod")
 			}
+		}
+	}
+	for _, l := range []struct {
+		key   string
+		v, of int
+	}{
+		{"targets", k.Scrape.Limits.Targets, 1000}, {"samples", k.Scrape.Limits.Samples, 50_000}, {"labels", k.Scrape.Limits.Labels, 64},
+		{"label_name_bytes", k.Scrape.Limits.LabelNameBytes, 256}, {"label_value_bytes", k.Scrape.Limits.LabelValueBytes, 4096},
+	} {
+		if l.v < 1 {
+			k.bad("scrape.limits."+l.key, "%d: want 1 or more, such as %d", l.v, l.of)
+		}
+	}
+	if k.Scrape.Limits.Body < 1024 {
+		k.bad("scrape.limits.body", "%s: want 1KiB or more, such as 50MiB", k.Scrape.Limits.Body)
+	}
+	k.oneOf("scrape.state.from", k.Scrape.State.From, StateAuto, StateOwn, StateOff)
+	k.label("scrape.state.namespace", k.Scrape.State.Namespace, "kube-system")
+	for i, f := range k.Scrape.Federate {
+		at := fmt.Sprintf("scrape.federate[%d].", i)
+		if f.URL == "" {
+			k.bad(at+"url", "is missing: name the server, such as http://prometheus.monitoring.svc:9090")
+		} else {
+			k.url(at+"url", f.URL, "http://prometheus.monitoring.svc:9090")
+		}
+		if f.Interval != 0 {
+			k.atLeast(at+"interval", f.Interval, time.Second, "1m")
 		}
 	}
 	kl := k.Scrape.Kubelet
