@@ -224,6 +224,7 @@ func (a *appender) Commit() error {
 				first = err
 			}
 		} else {
+			a.store.generations.committed(p.db)
 			p.db.samples.Add(p.samples)
 			p.db.exemplars.Add(p.exemplars)
 			p.db.rate.pay(p.samples)

@@ -41,6 +41,8 @@ type database struct {
 
 	writing sync.Mutex  // one transaction at a time is written; see torn.go
 	torn    atomic.Bool // set under writing
+	closed  atomic.Bool // its logs are complete on disk
+	synced  [2]int      // the last segments of wal and wbl that were synced; Sync's own
 
 	mu      sync.Mutex // guards refs, closing, idle
 	refs    int
@@ -80,16 +82,23 @@ func (d *database) close(ctx context.Context) error {
 	d.mu.Unlock()
 	select {
 	case <-idle:
-		return d.db.Close()
+		return d.end()
 	case <-ctx.Done():
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		if d.refs == 0 {
-			return d.db.Close()
+			return d.end()
 		}
 		d.closing = false
 		return fmt.Errorf("still in use: %w", ctx.Err())
 	}
+}
+
+// end closes the engine, which makes its logs durable.
+func (d *database) end() error {
+	err := d.db.Close()
+	d.closed.Store(err == nil)
+	return err
 }
 
 func (d *database) stats() Stats {

@@ -78,6 +78,7 @@ const (
 	EventOpenFailed EventKind = "open_failed" // it could not be; the others work on
 	EventDeleted    EventKind = "deleted"     // a tenant's database was removed
 	EventPurged     EventKind = "purged"      // a namespace's samples were removed
+	EventNotSynced  EventKind = "not_synced"  // what was committed could not be made durable
 	EventReopened   EventKind = "reopened"    // a tenant's database was closed after a failed write, to be opened anew
 	EventLog        EventKind = "log"         // a warning or an error of the engine itself
 )
@@ -96,6 +97,8 @@ type Store struct {
 	dir  string
 	opts Options
 	m    *counters
+
+	generations generations
 
 	mu     sync.RWMutex // guards dbs, broken, opening, slots, closed
 	dbs    map[tenant.ID]*database
@@ -136,6 +139,8 @@ func Open(dir string, o Options) (*Store, error) {
 		dbs:     map[tenant.ID]*database{},
 		broken:  map[tenant.ID]broken{},
 		opening: map[tenant.ID]*sync.Mutex{},
+
+		generations: generations{epoch: newEpoch(), current: 1},
 	}
 	s.m = newCounters(o.Registerer, s)
 	// The engine's files are everybody's to read: the directory keeps others out,
