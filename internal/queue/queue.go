@@ -315,14 +315,19 @@ func (q *Queue) Len() (items int, bytes int64) {
 
 // Oldest is when the oldest item that is not acknowledged was appended; zero
 // for an empty queue.
-func (q *Queue) Oldest() time.Time {
+func (q *Queue) Oldest() time.Time { return q.At(0) }
+
+// At is when the first item behind the position after was appended, or the first
+// one that is not acknowledged where that lies further on; zero where there is none.
+func (q *Queue) At(after uint64) time.Time {
 	q.mu.Lock()
 	if q.closed {
 		q.mu.Unlock()
 		return time.Time{}
 	}
-	seg, end := q.segmentBehind(q.acked)
-	pos := q.acked + 1
+	after = max(after, q.acked)
+	seg, end := q.segmentBehind(after)
+	pos := after + 1
 	q.mu.Unlock()
 	if seg == nil {
 		return time.Time{}

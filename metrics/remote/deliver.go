@@ -6,100 +6,196 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/oriel-project/oriel/internal/clock"
+	"golang.org/x/sync/errgroup"
 )
 
 // retryAfterMax bounds how long a receiver may put us off.
 const retryAfterMax = 5 * time.Minute
 
+// putOffMax is how long an owner's samples may hold up others before they wait
+// in a queue of their own.
+const putOffMax = 2 * time.Second
+
 // Run delivers the queue in order until ctx ends. Where the receiver cannot be
-// reached, answers 5xx or 429, or takes neither credential nor URL (401, 403,
-// 404, ...), it tries again for ever: that is no fault of the samples. What the
-// receiver refuses for what it is (400, 413, ...) is counted and passed over.
+// reached, answers 5xx, or takes neither credential nor URL (401, 403, 404, ...),
+// it tries again for ever: that is no fault of the samples. An owner whose samples
+// it puts off (429) waits alone. What the receiver refuses for what it is (400,
+// 413, ...) is counted and passed over.
 func (s *Sender) Run(ctx context.Context) error {
 	s.m.up.Set(1)
 	defer s.m.up.Set(0)
-	after := s.opts.Queue.Acked()
-	for {
-		item, pos, err := s.opts.Queue.Next(ctx, after)
-		if err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
-			return fmt.Errorf("read the queue of samples: %w", err)
+	g, ctx := errgroup.WithContext(ctx)
+	for _, owner := range s.opts.HeldBefore {
+		if err := s.openHeld(ctx, g, owner); err != nil {
+			return err
 		}
-		if err := s.deliver(ctx, item); err != nil {
-			return nil // ctx ended; the item is still in the queue
-		}
-		if err := s.opts.Queue.Ack(pos); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
-			return fmt.Errorf("acknowledge in the queue of samples: %w", err)
-		}
-		after = pos
 	}
+	g.Go(func() error {
+		return s.main.run(ctx, func(ctx context.Context, p *parcel) (durability, error) { return s.forward(ctx, g, p) })
+	})
+	return g.Wait()
 }
 
-// deliver returns nil once the item is stored or refused for good, and an error
-// only if ctx ends before.
-func (s *Sender) deliver(ctx context.Context, item []byte) error {
-	has, body, err := splitItem(item)
+// Durable takes note of what the receiver says of its durability outside of an
+// answer to samples.
+func (s *Sender) Durable(epoch string, generation uint64) error {
+	var errs []error
+	for _, l := range s.lanes() {
+		errs = append(errs, l.durable(epoch, generation))
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Sender) lanes() []*lane {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append(slices.Collect(maps.Values(s.held)), s.main)
+}
+
+// forward delivers a parcel of the main queue, or puts it into the queue of its
+// owner, behind what waits there.
+func (s *Sender) forward(ctx context.Context, g *errgroup.Group, p *parcel) (durability, error) {
+	if s.opts.Held == nil || p.owner == "" {
+		return s.deliver(ctx, p, 0)
+	}
+	s.mu.Lock()
+	l := s.held[p.owner]
+	s.mu.Unlock()
+	if l == nil || !l.busy() {
+		d, err := s.deliver(ctx, p, s.putOffMax)
+		if !errors.Is(err, errPutOff) {
+			return d, err
+		}
+		if l == nil {
+			if err := s.openHeld(ctx, g, p.owner); err != nil {
+				return durability{}, err
+			}
+			s.mu.Lock()
+			l = s.held[p.owner]
+			s.mu.Unlock()
+		}
+	}
+	s.m.heldSamples.Add(float64(p.has.samples + p.has.histograms))
+	for _, item := range p.items {
+		if _, err := l.q.Append(ctx, item); err != nil {
+			return durability{}, fmt.Errorf("put samples of %s aside: %w", p.owner, err)
+		}
+	}
+	return durability{}, nil
+}
+
+// openHeld opens the queue of an owner and begins to deliver it.
+func (s *Sender) openHeld(ctx context.Context, g *errgroup.Group, owner string) error {
+	q, err := s.opts.Held(owner)
 	if err != nil {
-		// The queue checks its items' sums: this is of another version.
-		s.m.dropped.WithLabelValues("format").Inc()
-		s.opts.Logger.Error("queued_samples_unreadable", "err", err)
-		return nil
+		return fmt.Errorf("open the queue of samples of %s: %w", owner, err)
+	}
+	l := newLane(s, q)
+	s.mu.Lock()
+	s.held[owner] = l
+	s.mu.Unlock()
+	s.opts.Logger.Warn("remote_write_holds", "owner", owner, "reason", "central puts this tenant's samples off; they wait in a queue of their own")
+	g.Go(func() error {
+		return l.run(ctx, func(ctx context.Context, p *parcel) (durability, error) { return s.deliver(ctx, p, 0) })
+	})
+	return nil
+}
+
+var errPutOff = errors.New("the receiver puts this owner off")
+
+// deliver returns nil once the parcel is stored or refused for good, errPutOff
+// where the receiver put it off for as long as patience (0: as long as it takes),
+// and another error only if ctx ends before.
+func (s *Sender) deliver(ctx context.Context, p *parcel, patience time.Duration) (durability, error) {
+	body, err := merge(p.bodies)
+	if err != nil {
+		s.drop(p.has.all(), "format", err)
+		return durability{}, nil
 	}
 	backoff := s.backoffMin
+	var waited time.Duration
 	for attempt := 0; ; attempt++ {
-		out := s.attempt(ctx, has, body, attempt)
-		if out.done {
-			return nil
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if out.again {
+		out := s.attempt(ctx, p.has, body, attempt)
+		switch {
+		case out.done && out.tooLarge && len(p.bodies) > 1:
+			return s.deliverEach(ctx, p, patience)
+		case out.done && out.tooLarge:
+			s.drop(p.has.all(), strconv.Itoa(http.StatusRequestEntityTooLarge), out.err)
+			return out.durability, nil
+		case out.done:
+			return out.durability, nil
+		case ctx.Err() != nil:
+			return durability{}, ctx.Err()
+		case out.again:
 			continue
 		}
-		s.m.connected.Set(0)
+		if !out.putOff {
+			s.m.connected.Set(0)
+		}
 		s.m.retries.WithLabelValues(out.reason).Inc()
 		if attempt == 0 || backoff == backoffMax {
 			s.opts.Logger.Warn("remote_write_waits", "reason", out.reason, "err", out.err)
 		}
 		wait := max(out.after, backoff/2+rand.N(backoff)) // full jitter around the step
+		if out.putOff && patience > 0 {
+			if waited += wait; waited > patience {
+				return durability{}, errPutOff
+			}
+		}
 		backoff = min(2*backoff, backoffMax)
 		t := time.NewTimer(wait)
 		select {
 		case <-t.C:
 		case <-ctx.Done():
 			t.Stop()
-			return ctx.Err()
+			return durability{}, ctx.Err()
 		}
 	}
 }
 
+// deliverEach sends what was too large together one by one.
+func (s *Sender) deliverEach(ctx context.Context, p *parcel, patience time.Duration) (last durability, err error) {
+	for i, body := range p.bodies {
+		_, has, _, err := parseItem(p.items[i])
+		if err != nil {
+			return last, nil //nolint:nilerr // it was read before: it cannot be
+		}
+		d, err := s.deliver(ctx, &parcel{owner: p.owner, items: p.items[i : i+1], bodies: [][]byte{body}, has: has}, patience)
+		if err != nil {
+			return last, err
+		}
+		if d.epoch != "" {
+			last = d
+		}
+	}
+	return last, nil
+}
+
 // outcome is what became of one attempt.
 type outcome struct {
-	done   bool          // delivered, or refused for good
-	again  bool          // at once, in the older protocol
-	after  time.Duration // wait at least this long
-	reason string
-	err    error
+	done       bool // delivered, or refused for good
+	tooLarge   bool // refused for its size alone
+	again      bool // at once, in the older protocol
+	putOff     bool // for now, and perhaps this owner alone
+	durability durability
+	after      time.Duration // wait at least this long
+	reason     string
+	err        error
 }
 
 func (s *Sender) attempt(ctx context.Context, has tally, body []byte, attempt int) outcome {
 	contentType, version := "application/x-protobuf;proto=io.prometheus.write.v2.Request", "2.0.0"
-	if s.v1 {
+	v1 := s.v1.Load()
+	if v1 {
 		b, err := asV1(body)
 		if err != nil {
 			s.drop(has.all(), "format", err)
@@ -125,6 +221,8 @@ func (s *Sender) attempt(ctx context.Context, has tally, body []byte, attempt in
 		}
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
+	s.m.bytes.Add(float64(len(body)))
+	s.m.requests.Inc()
 	resp, err := s.opts.Client.Do(req)
 	if err != nil {
 		return outcome{reason: "network", err: err}
@@ -132,11 +230,13 @@ func (s *Sender) attempt(ctx context.Context, has tally, body []byte, attempt in
 	defer resp.Body.Close()
 	text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10)) // so that the connection can be used again
-	return s.judge(resp, has, string(text))
+	out := s.judge(resp, has, string(text), v1)
+	out.durability = parseDurability(resp.Header.Get(DurabilityHeader))
+	return out
 }
 
 // judge decides by the answer. Remote write 2.0, "Retries" and "Partial Writes".
-func (s *Sender) judge(resp *http.Response, has tally, text string) outcome {
+func (s *Sender) judge(resp *http.Response, has tally, text string, v1 bool) outcome {
 	err := fmt.Errorf("%s: %s", resp.Status, strings.TrimSpace(text))
 	code := resp.StatusCode
 	switch {
@@ -144,17 +244,22 @@ func (s *Sender) judge(resp *http.Response, has tally, text string) outcome {
 		s.m.connected.Set(1)
 		s.sent(resp, has)
 		return outcome{done: true}
-	case code == http.StatusUnsupportedMediaType && !s.v1:
-		s.opts.Logger.Warn("remote_write_falls_back", "to", "1.0", "err", err)
-		s.v1 = true
+	case code == http.StatusUnsupportedMediaType && !v1:
+		if s.v1.CompareAndSwap(false, true) {
+			s.opts.Logger.Warn("remote_write_falls_back", "to", "1.0", "err", err)
+		}
 		return outcome{again: true}
 	case code/100 == 5 || code/100 == 3 || code == http.StatusTooManyRequests || code == http.StatusRequestTimeout:
-		return outcome{reason: strconv.Itoa(code), err: err, after: retryAfter(resp.Header.Get("Retry-After"), s.opts.Clock())}
+		after := retryAfter(resp.Header.Get("Retry-After"), s.opts.Clock())
+		return outcome{reason: strconv.Itoa(code), err: err, after: after, putOff: code == http.StatusTooManyRequests}
 	case code == http.StatusUnauthorized, code == http.StatusForbidden, code == http.StatusNotFound,
 		code == http.StatusMethodNotAllowed, code == http.StatusProxyAuthRequired:
 		return outcome{reason: strconv.Itoa(code), err: err}
 	}
 	s.m.connected.Set(1)
+	if code == http.StatusRequestEntityTooLarge {
+		return outcome{done: true, tooLarge: true, err: err}
+	}
 	lost := has.all() - s.sent(resp, has)
 	s.drop(lost, strconv.Itoa(code), err)
 	return outcome{done: true}
@@ -192,6 +297,8 @@ func (s *Sender) sent(resp *http.Response, has tally) (written int) {
 // twice a minute at most.
 func (s *Sender) drop(n int, reason string, err error) {
 	s.m.dropped.WithLabelValues(reason).Add(float64(n))
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if now := s.opts.Clock(); now.Sub(s.lastLog) >= 30*time.Second {
 		s.lastLog = now
 		s.opts.Logger.Warn("remote_write_refused", "lost", n, "err", err)
@@ -211,12 +318,13 @@ func retryAfter(v string, now time.Time) time.Duration {
 
 // senderMetrics are the agent's.
 type senderMetrics struct {
-	queued, sent     prometheus.Counter
-	dropped, retries *prometheus.CounterVec // by reason
-	up, connected    prometheus.Gauge
+	queued, sent, heldSamples prometheus.Counter
+	bytes, requests, rewinds  prometheus.Counter
+	dropped, retries          *prometheus.CounterVec // by reason
+	up, connected             prometheus.Gauge
 }
 
-func newSenderMetrics(reg prometheus.Registerer, q Queue, now clock.Clock) (*senderMetrics, error) {
+func newSenderMetrics(reg prometheus.Registerer, q Queue, lag func() time.Duration) (*senderMetrics, error) {
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
@@ -232,11 +340,15 @@ func newSenderMetrics(reg prometheus.Registerer, q Queue, now clock.Clock) (*sen
 		retries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "oriel_agent_queue_retries_total", Help: "Deliveries that have to be tried again.",
 		}, []string{"reason"}),
-		up:        gauge("oriel_agent_up", "1 while the agent delivers samples."),
-		connected: gauge("oriel_agent_queue_connected", "1 if central answered the last delivery."),
+		heldSamples: counter("oriel_agent_queue_held_samples_total", "Samples that were put aside because central puts off their tenant."),
+		bytes:       counter("oriel_agent_sent_bytes_total", "Bytes of requests with samples, as they went over the wire, repeated ones too."),
+		requests:    counter("oriel_agent_requests_total", "Requests with samples, repeated ones too."),
+		rewinds:     counter("oriel_agent_queue_rewinds_total", "Times that samples which central had acknowledged were sent again, because it began anew before they were durable."),
+		up:          gauge("oriel_agent_up", "1 while the agent delivers samples."),
+		connected:   gauge("oriel_agent_queue_connected", "1 if central answered the last delivery."),
 	}
 	all := []prometheus.Collector{
-		m.queued, m.sent, m.dropped, m.retries, m.up, m.connected,
+		m.queued, m.sent, m.heldSamples, m.bytes, m.requests, m.rewinds, m.dropped, m.retries, m.up, m.connected,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "oriel_agent_queue_items", Help: "Requests that wait in the agent's queue.",
 		}, func() float64 { n, _ := q.Len(); return float64(n) }),
@@ -245,13 +357,7 @@ func newSenderMetrics(reg prometheus.Registerer, q Queue, now clock.Clock) (*sen
 		}, func() float64 { _, n := q.Len(); return float64(n) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "oriel_agent_queue_lag_seconds", Help: "Age of the oldest samples that wait in the agent's queue.",
-		}, func() float64 {
-			oldest := q.Oldest()
-			if oldest.IsZero() {
-				return 0
-			}
-			return max(0, now().Sub(oldest).Seconds())
-		}),
+		}, func() float64 { return lag().Seconds() }),
 	}
 	if reg == nil {
 		return m, nil

@@ -16,18 +16,32 @@ import (
 )
 
 // An item of the queue is one remote write 2.0 request as it goes over the wire,
-// behind what it holds:
+// with samples of one owner, behind what it holds:
 //
-//	version byte (1) | samples, histograms, exemplars as uvarints | snappy block
-const itemVersion = 1
+//	version byte (2) | owner's length as uvarint | owner | samples, histograms, exemplars as uvarints | snappy block
+//
+// The owner is the tenant as the agent knows it: items of different owners do
+// not go in one request, so that what is refused to one does not concern the
+// others. Central decides for itself whose a sample is. Version 1, of earlier
+// releases, has no owner.
+const (
+	itemVersion    = 2
+	itemVersionOld = 1
+	ownerBytesMax  = 64
+)
 
 // tally counts what a request holds.
 type tally struct{ samples, histograms, exemplars int }
 
 func (t tally) all() int { return t.samples + t.histograms + t.exemplars }
 
-// request collects series for one remote write 2.0 message.
+func (t tally) plus(o tally) tally {
+	return tally{t.samples + o.samples, t.histograms + o.histograms, t.exemplars + o.exemplars}
+}
+
+// request collects series of one owner for one remote write 2.0 message.
 type request struct {
+	owner   string
 	symbols writev2.SymbolsTable
 	series  []writev2.TimeSeries
 	has     tally
@@ -73,8 +87,10 @@ func (q *request) item() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode %d series for remote write: %w", len(q.series), err)
 	}
-	out := make([]byte, 0, 1+3*binary.MaxVarintLen64+snappy.MaxEncodedLen(len(raw)))
+	out := make([]byte, 0, 1+4*binary.MaxVarintLen64+len(q.owner)+snappy.MaxEncodedLen(len(raw)))
 	out = append(out, itemVersion)
+	out = binary.AppendUvarint(out, uint64(len(q.owner)))
+	out = append(out, q.owner...)
 	for _, n := range []int{q.has.samples, q.has.histograms, q.has.exemplars} {
 		out = binary.AppendUvarint(out, uint64(n))
 	}
@@ -86,18 +102,94 @@ var errItem = errors.New("not an item of this queue's format")
 
 // splitItem gives what an item holds and the body to send.
 func splitItem(item []byte) (has tally, body []byte, err error) {
-	if len(item) == 0 || item[0] != itemVersion {
-		return tally{}, nil, errItem
+	_, has, body, err = parseItem(item)
+	return has, body, err
+}
+
+// parseItem is splitItem with the owner; "" where the item names none.
+func parseItem(item []byte) (owner string, has tally, body []byte, err error) {
+	if len(item) == 0 || item[0] != itemVersion && item[0] != itemVersionOld {
+		return "", tally{}, nil, errItem
 	}
 	b := item[1:]
+	if item[0] == itemVersion {
+		n, size := binary.Uvarint(b)
+		if size <= 0 || n > ownerBytesMax || int(n) > len(b)-size {
+			return "", tally{}, nil, errItem
+		}
+		owner, b = string(b[size:size+int(n)]), b[size+int(n):]
+	}
 	for _, n := range []*int{&has.samples, &has.histograms, &has.exemplars} {
 		v, size := binary.Uvarint(b)
 		if size <= 0 || v > decodedBytesMax {
-			return tally{}, nil, errItem
+			return "", tally{}, nil, errItem
 		}
 		*n, b = int(v), b[size:]
 	}
-	return has, b, nil
+	return owner, has, b, nil
+}
+
+// merge makes one body of several, in their order: what waited goes in few
+// requests, or a way with long round trips would never catch up.
+func merge(bodies [][]byte) ([]byte, error) {
+	if len(bodies) == 1 {
+		return bodies[0], nil
+	}
+	var (
+		out     writev2.Request
+		symbols = writev2.NewSymbolTable()
+		raw     []byte
+		to      []uint32
+	)
+	for _, b := range bodies {
+		var err error
+		if raw, err = snappy.Decode(raw[:cap(raw)], b); err != nil {
+			return nil, fmt.Errorf("merge queued requests: %w", err)
+		}
+		var in writev2.Request
+		if err := proto.Unmarshal(raw, &in); err != nil {
+			return nil, fmt.Errorf("merge queued requests: %w", err)
+		}
+		to = to[:0]
+		for _, s := range in.Symbols {
+			to = append(to, symbols.Symbolize(s))
+		}
+		for i := range in.Timeseries {
+			if !renumber(&in.Timeseries[i], to) {
+				return nil, fmt.Errorf("merge queued requests: %w", errItem)
+			}
+		}
+		out.Timeseries = append(out.Timeseries, in.Timeseries...)
+	}
+	out.Symbols = symbols.Symbols()
+	packed, err := out.OptimizedMarshal(nil)
+	if err != nil {
+		return nil, fmt.Errorf("merge queued requests: %w", err)
+	}
+	return snappy.Encode(nil, packed), nil
+}
+
+// renumber puts to[old] in the place of each reference to a symbol.
+func renumber(ts *writev2.TimeSeries, to []uint32) bool {
+	ok := true
+	one := func(r *uint32) {
+		if int(*r) >= len(to) {
+			ok = false
+			return
+		}
+		*r = to[*r]
+	}
+	for i := range ts.LabelsRefs {
+		one(&ts.LabelsRefs[i])
+	}
+	for i := range ts.Exemplars {
+		for j := range ts.Exemplars[i].LabelsRefs {
+			one(&ts.Exemplars[i].LabelsRefs[j])
+		}
+	}
+	one(&ts.Metadata.HelpRef)
+	one(&ts.Metadata.UnitRef)
+	return ok
 }
 
 // asV1 turns a 2.0 body into a 1.0 body, for receivers that speak no other.

@@ -7,6 +7,10 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -26,14 +30,17 @@ type Queue interface {
 	Append(ctx context.Context, item []byte) (pos uint64, err error)
 	// Next gives the first item behind the position after, and waits for one.
 	Next(ctx context.Context, after uint64) (item []byte, pos uint64, err error)
+	// More reports whether there is one behind after.
+	More(after uint64) bool
 	// Acked is the position up to which everything is acknowledged.
 	Acked() uint64
 	// Ack acknowledges everything up to and including pos.
 	Ack(pos uint64) error
 	// Len gives the items that are not acknowledged and about how many bytes they take.
 	Len() (items int, bytes int64)
-	// Oldest is when the oldest of them was appended; zero where there is none.
-	Oldest() time.Time
+	// At is when the first item behind the position after was appended; zero where
+	// there is none.
+	At(after uint64) time.Time
 }
 
 const (
@@ -52,7 +59,16 @@ type SenderOptions struct {
 	URL string
 	// Token gives the bearer token, asked before every request since it may be
 	// rotated. nil: none.
-	Token      func() (string, error)
+	Token func() (string, error)
+	// Owner gives the tenant of a namespace as the agent knows it, for keeping
+	// tenants' samples apart on their way. nil: they go together.
+	Owner func(namespace string) string
+	// Held opens the queue for samples of an owner whom the receiver puts off
+	// (429) while it takes what others have; the Sender closes it where it can be
+	// closed. nil: everybody waits.
+	Held func(owner string) (Queue, error)
+	// HeldBefore are the owners whose queues an earlier process left.
+	HeldBefore []string
 	Client     *http.Client // nil: one with a timeout of a minute
 	Clock      clock.Clock
 	Logger     *slog.Logger
@@ -63,13 +79,18 @@ type SenderOptions struct {
 // durable in the queue, and whose Run delivers them in order. Safe for
 // concurrent use; the appenders it gives are not.
 type Sender struct {
-	opts    SenderOptions
-	m       *senderMetrics
-	url     string
-	v1      bool      // the receiver speaks 1.0 only; Run's own
-	lastLog time.Time // of a refusal; Run's own
+	opts SenderOptions
+	m    *senderMetrics
+	url  string
+	v1   atomic.Bool // the receiver speaks 1.0 only
 
 	backoffMin time.Duration // tests are faster
+	putOffMax  time.Duration // likewise
+
+	mu      sync.Mutex // guards what follows
+	lastLog time.Time  // of a refusal
+	main    *lane
+	held    map[string]*lane // by owner
 }
 
 var _ storage.AppendableV2 = (*Sender)(nil)
@@ -92,11 +113,27 @@ func NewSender(o SenderOptions) (*Sender, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	m, err := newSenderMetrics(o.Registerer, o.Queue, o.Clock)
-	if err != nil {
+	s := &Sender{opts: o, url: u.String(), backoffMin: backoffMin, putOffMax: putOffMax, held: map[string]*lane{}}
+	s.main = newLane(s, o.Queue)
+	if s.m, err = newSenderMetrics(o.Registerer, o.Queue, s.Lag); err != nil {
 		return nil, err
 	}
-	return &Sender{opts: o, m: m, url: u.String(), backoffMin: backoffMin}, nil
+	return s, nil
+}
+
+// Lag is the age of the oldest sample that central has not answered; 0 where
+// there is none. What is answered and not durable yet does not count.
+func (s *Sender) Lag() time.Duration {
+	oldest := time.Time{}
+	for _, l := range s.lanes() {
+		if at := l.q.At(l.sent.Load()); !at.IsZero() && (oldest.IsZero() || at.Before(oldest)) {
+			oldest = at
+		}
+	}
+	if oldest.IsZero() {
+		return 0
+	}
+	return max(0, s.opts.Clock().Sub(oldest))
 }
 
 // AppenderV2 implements storage.AppendableV2. What it gives is a
@@ -111,7 +148,31 @@ type senderAppender struct {
 	s    *Sender
 	ctx  context.Context // of this one transaction, as the interface has no other place for it
 	full []*request
-	cur  *request
+	cur  []*request // one for each owner
+	last *request   // of the series before
+	of   string     // the namespace of that series
+}
+
+// request gives the one for the owner of a namespace.
+func (a *senderAppender) request(namespace string) *request {
+	if a.last != nil && a.of == namespace {
+		return a.last
+	}
+	owner := ""
+	if a.s.opts.Owner != nil {
+		owner = a.s.opts.Owner(namespace)
+	}
+	a.of = strings.Clone(namespace)
+	for _, q := range a.cur {
+		if q.owner == owner {
+			a.last = q
+			return q
+		}
+	}
+	q := newRequest()
+	q.owner = owner
+	a.cur, a.last = append(a.cur, q), q
+	return q
 }
 
 // refOf gives a series' reference: the hash of its labels, so that equal series
@@ -127,12 +188,11 @@ func (a *senderAppender) Append(ref storage.SeriesRef, ls labels.Labels, st, t i
 	if !ls.Has(model.MetricNameLabel) {
 		return 0, fmt.Errorf("series %s has no metric name", ls)
 	}
-	if a.cur == nil {
-		a.cur = newRequest()
-	}
-	a.cur.add(ls, st, t, v, h, fh, opts.Metadata, opts.Exemplars)
-	if len(a.cur.series) >= seriesPerItem {
-		a.full, a.cur = append(a.full, a.cur), nil
+	q := a.request(ls.Get("namespace"))
+	q.add(ls, st, t, v, h, fh, opts.Metadata, opts.Exemplars)
+	if len(q.series) >= seriesPerItem {
+		a.full = append(a.full, q)
+		a.cur, a.last = slices.DeleteFunc(a.cur, func(o *request) bool { return o == q }), nil
 	}
 	return refOf(ref, ls), nil
 }
@@ -140,56 +200,51 @@ func (a *senderAppender) Append(ref storage.SeriesRef, ls labels.Labels, st, t i
 // AppendExemplars adds the exemplars to the last sample of the series in this
 // transaction. Remote write 2.0 has no exemplars without a sample.
 func (a *senderAppender) AppendExemplars(ref storage.SeriesRef, ls labels.Labels, es []exemplar.Exemplar) (storage.SeriesRef, error) {
-	if a.cur != nil {
-		refs := a.cur.symbols.SymbolizeLabels(ls, nil)
-		for i := len(a.cur.series) - 1; i >= 0; i-- {
-			if !equalRefs(a.cur.series[i].LabelsRefs, refs) {
+	if q := a.last; q != nil && a.of == ls.Get("namespace") {
+		refs := q.symbols.SymbolizeLabels(ls, nil)
+		for i := len(q.series) - 1; i >= 0; i-- {
+			if !slices.Equal(q.series[i].LabelsRefs, refs) {
 				continue
 			}
-			a.cur.addExemplars(&a.cur.series[i], es)
+			q.addExemplars(&q.series[i], es)
 			return refOf(ref, ls), nil
 		}
 	}
 	return 0, fmt.Errorf("exemplars of series %s without a sample: %w", ls, storage.ErrNotFound)
 }
 
-func equalRefs(a, b []uint32) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
-}
-
 // Commit returns when everything is durable in the queue. After an error a part
 // of it may be, and will be sent; sending it twice does no harm.
 func (a *senderAppender) Commit() error {
-	if a.cur != nil {
-		a.full = append(a.full, a.cur)
+	reqs := append(a.full, a.cur...)
+	a.full, a.cur, a.last = nil, nil, nil
+	if len(reqs) == 1 {
+		return a.store(reqs[0])
 	}
-	reqs := a.full
-	a.full, a.cur = nil, nil
+	// Together: the queue makes what comes at the same time durable at once.
+	errs := make([]error, len(reqs))
+	var wg sync.WaitGroup
 	for i, q := range reqs {
-		item, err := q.item()
-		if err == nil {
-			_, err = a.s.opts.Queue.Append(a.ctx, item)
-		}
-		if err != nil {
-			for _, lost := range reqs[i:] {
-				a.s.m.dropped.WithLabelValues("queue").Add(float64(lost.has.samples + lost.has.histograms))
-			}
-			return fmt.Errorf("queue samples for central: %w", err)
-		}
-		a.s.m.queued.Add(float64(q.has.samples + q.has.histograms))
+		wg.Go(func() { errs[i] = a.store(q) })
 	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func (a *senderAppender) store(q *request) error {
+	item, err := q.item()
+	if err == nil {
+		_, err = a.s.opts.Queue.Append(a.ctx, item)
+	}
+	if err != nil {
+		a.s.m.dropped.WithLabelValues("queue").Add(float64(q.has.samples + q.has.histograms))
+		return fmt.Errorf("queue samples for central: %w", err)
+	}
+	a.s.m.queued.Add(float64(q.has.samples + q.has.histograms))
 	return nil
 }
 
 func (a *senderAppender) Rollback() error {
-	a.full, a.cur = nil, nil
+	a.full, a.cur, a.last = nil, nil, nil
 	return nil
 }
