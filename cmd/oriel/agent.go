@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -104,8 +107,11 @@ func (g *global) agent(ctx context.Context, cfg *config.Config, f agentFlags) er
 		Anonymous: cfg.Auth.Anonymous == config.AnonymousOperator,
 	})
 	var e *edge
-	up, err := newUplink(cfg, dir, reg, logger, func(namespace string) bool {
-		return e != nil && e.watcher != nil && e.watcher.Claims(namespace) && !roster.decided(namespace)
+	up, err := newUplink(uplinkOptions{
+		cfg: cfg, dir: dir, reg: reg, log: logger, owner: func(namespace string) string { return string(roster.ownerNow(namespace)) },
+		undecided: func(namespace string) bool {
+			return e != nil && e.watcher != nil && e.watcher.Claims(namespace) && !roster.decided(namespace)
+		},
 	})
 	if err != nil {
 		return err
@@ -146,6 +152,7 @@ type uplink struct {
 	samples *remote.Sender
 	records *relay.Sender
 	queues  []*queue.Queue
+	gaps    atomic.Int64 // times that a queue lost something
 }
 
 // What an agent may hold while central is away, and of records that wait for
@@ -153,10 +160,23 @@ type uplink struct {
 const (
 	queueBytesMax = 8 << 30
 	heldBytesMax  = 1 << 30
+	// heldSamplesMax is what of one tenant's samples is kept while central puts
+	// that tenant off.
+	heldSamplesMax = 256 << 20
+	dirHeldSamples = "metrics-held" // below queue: a directory for each owner
 )
 
-func newUplink(cfg *config.Config, dir *datadir.Dir, reg *prometheus.Registry, logger *slog.Logger, undecided func(namespace string) bool) (_ *uplink, err error) {
-	c := cfg.Agent.Central
+type uplinkOptions struct {
+	cfg       *config.Config
+	dir       *datadir.Dir
+	reg       *prometheus.Registry
+	log       *slog.Logger
+	owner     func(namespace string) string // as far as is known here
+	undecided func(namespace string) bool   // central has not said yet whose it is
+}
+
+func newUplink(o uplinkOptions) (_ *uplink, err error) {
+	dir, reg, logger, c := o.dir, o.reg, o.log, o.cfg.Agent.Central
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	if c.CAFile != "" {
 		pool, err := certPool(c.CAFile)
@@ -184,10 +204,16 @@ func newUplink(cfg *config.Config, dir *datadir.Dir, reg *prometheus.Registry, l
 			u.close()
 		}
 	}()
-	openQueue := func(name string, bytesMax int64) (*queue.Queue, error) {
-		q, err := queue.Open(dir.Path(dirQueue, name), queue.Options{
+	var opening sync.Mutex // queues of owners are opened as they are needed
+	openQueue := func(name, path string, bytesMax int64) (*queue.Queue, error) {
+		opening.Lock()
+		defer opening.Unlock()
+		q, err := queue.Open(path, queue.Options{
 			BytesMax: bytesMax,
 			OnEvent: func(e queue.Event) {
+				if e.Items > 0 {
+					u.gaps.Add(1)
+				}
 				dropped.WithLabelValues(name, e.Kind.String()).Add(float64(e.Items))
 				logger.Warn("queue to central", "queue", name, "event", e.Kind.String(), "reason", e.Reason, "items", e.Items, "bytes", e.Bytes)
 			},
@@ -197,28 +223,46 @@ func newUplink(cfg *config.Config, dir *datadir.Dir, reg *prometheus.Registry, l
 		}
 		return q, err
 	}
-	samples, err := openQueue("metrics", queueBytesMax)
+	samples, err := openQueue("metrics", dir.Path(dirQueue, "metrics"), queueBytesMax)
 	if err != nil {
 		return nil, err
 	}
-	records, err := openQueue("logs", queueBytesMax)
+	records, err := openQueue("logs", dir.Path(dirQueue, "logs"), queueBytesMax)
 	if err != nil {
 		return nil, err
 	}
-	held, err := openQueue("logs-held", heldBytesMax)
+	held, err := openQueue("logs-held", dir.Path(dirQueue, "logs-held"), heldBytesMax)
 	if err != nil {
 		return nil, err
 	}
 	u.samples, err = remote.NewSender(remote.SenderOptions{
-		Queue: samples, URL: base + "/api/v1/write", Token: token, Client: hc, Logger: logger, Registerer: reg,
+		Queue: samples, URL: base + "/api/v1/write", Token: token, Client: hc, Owner: o.owner,
+		Held: func(owner string) (remote.Queue, error) {
+			return openQueue(dirHeldSamples, dir.Path(dirQueue, dirHeldSamples, owner), heldSamplesMax)
+		},
+		HeldBefore: heldOwners(dir.Path(dirQueue, dirHeldSamples)), Logger: logger, Registerer: reg,
 	})
 	if err != nil {
 		return nil, err
 	}
 	u.records, err = relay.NewSender(relay.SenderOptions{
-		Queue: records, Held: held, URL: base, Token: token, Client: hc, Undecided: undecided, Logger: logger, Registerer: reg,
+		Queue: records, Held: held, URL: base, Token: token, Client: hc, Undecided: o.undecided, Logger: logger, Registerer: reg,
 	})
 	return u, err
+}
+
+// heldOwners are the tenants whose samples an earlier process kept apart.
+func heldOwners(dir string) (out []string) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil // nobody's
+	}
+	for _, e := range entries {
+		if e.IsDir() {
+			out = append(out, e.Name())
+		}
+	}
+	return out
 }
 
 // Run sends until ctx ends.

@@ -54,7 +54,7 @@ func TestDamagedQueue(t *testing.T) {
 	}
 	cfg := config.Default(config.RoleAgent)
 	cfg.Agent.Central.URL, cfg.Agent.Central.TokenFile = "http://127.0.0.1:1", token
-	if _, err := newUplink(cfg, d, newMetricsRegistry(), slog.New(slog.DiscardHandler), nil); err == nil || !strings.Contains(err.Error(), dirQueue) {
+	if _, err := newUplink(uplinkOptions{cfg: cfg, dir: d, reg: newMetricsRegistry(), log: slog.New(slog.DiscardHandler)}); err == nil || !strings.Contains(err.Error(), dirQueue) {
 		t.Errorf("a file where the queue should be: %v", err)
 	}
 }

@@ -92,6 +92,18 @@ func (d *decisions) Owner(_, namespace string, _ time.Time) (tenant.ID, bool) {
 	return id, id != ""
 }
 
+// ownerNow is whose samples of the namespace are, as Owner has it: the operator's
+// own tenants for what is of no namespace, and of one that nobody owns.
+func (d *decisions) ownerNow(namespace string) tenant.ID {
+	if namespace == "" {
+		return tenant.System
+	}
+	if id, ok := d.Owner("", namespace, time.Time{}); ok {
+		return id
+	}
+	return tenant.Unassigned
+}
+
 // decided reports whether central has said anything of the namespace.
 func (d *decisions) decided(namespace string) bool {
 	d.mu.RLock()

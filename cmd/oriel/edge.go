@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -70,14 +71,16 @@ func newEdge(o edgeOptions) (*edge, error) {
 	if o.kube != nil {
 		pods = informers.NewSharedInformerFactory(o.kube, 0)
 	}
-	var err error
+	monitors, err := monitorClient(o.cfg, o.account)
+	if err != nil {
+		return nil, err
+	}
 	e.scraper, err = scrape.New(scrape.Options{
 		Appendable: o.samples, Interval: o.interval, Cluster: localCluster(o.cfg),
 		Static: staticTargets(o.cfg), Owned: o.owned,
 		Kube: o.kube, Informers: pods, Kubelet: kubeletOptions(o.cfg, o.account, o.log),
-		OnRefused: func(namespace, pod, reason string) {
-			o.log.Warn("pod is not scraped", "namespace", namespace, "pod", pod, "reason", reason)
-		},
+		Dynamic: monitors, HostNetwork: o.cfg.Scrape.HostNetwork, Limits: scrapeLimits(o.cfg),
+		State: scrape.State(o.cfg.Scrape.State.From), StateNamespace: o.cfg.Scrape.State.Namespace,
 		Logger: o.log, Registerer: o.reg,
 	})
 	if err != nil {
@@ -167,11 +170,27 @@ func staticTargets(cfg *config.Config) []scrape.Static {
 		for _, target := range s.Targets {
 			out = append(out, scrape.Static{
 				Job: s.Job, Namespace: s.Namespace, Address: target, Path: s.Path, Scheme: s.Scheme,
-				Pod: s.Labels["pod"], Container: s.Labels["container"], Node: s.Labels["node"],
+				Platform: s.Platform, Pod: s.Labels["pod"], Container: s.Labels["container"], Node: s.Labels["node"],
 			})
 		}
 	}
 	return out
+}
+
+// monitorClient reads monitor objects; nil where none are to be followed.
+func monitorClient(cfg *config.Config, account *rest.Config) (dynamic.Interface, error) {
+	if account == nil || !cfg.Scrape.Monitors {
+		return nil, nil
+	}
+	return dynamic.NewForConfig(account)
+}
+
+func scrapeLimits(cfg *config.Config) scrape.Limits {
+	l := cfg.Scrape.Limits
+	return scrape.Limits{
+		TargetsMax: l.Targets, SamplesMax: l.Samples, BodyBytesMax: int64(l.Body),
+		LabelsMax: l.Labels, LabelNameBytesMax: l.LabelNameBytes, LabelValueBytesMax: l.LabelValueBytes,
+	}
 }
 
 // kubeletOptions: the kubelets are asked as the account that watches, and their

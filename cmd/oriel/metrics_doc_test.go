@@ -153,7 +153,7 @@ func agentRegistry(t *testing.T) *prometheus.Registry {
 	}
 	t.Cleanup(func() { dir.Close() })
 	reg, log := newMetricsRegistry(), slog.New(slog.DiscardHandler)
-	up, err := newUplink(cfg, dir, reg, log, func(string) bool { return false })
+	up, err := newUplink(uplinkOptions{cfg: cfg, dir: dir, reg: reg, log: log, undecided: func(string) bool { return false }})
 	if err != nil {
 		t.Fatal(err)
 	}

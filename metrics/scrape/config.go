@@ -27,7 +27,7 @@ const (
 	serviceAccountCA    = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"
 )
 
-// config gives the scrape manager's configuration, which never changes.
+// config gives the part of the scrape manager's configuration that never changes.
 func (m *Manager) config() (*config.Config, error) {
 	cfg, err := config.Load("", m.opts.Logger)
 	if err != nil {
@@ -80,6 +80,10 @@ func (m *Manager) pool(name string) *config.ScrapeConfig {
 	c.LabelNameLengthLimit = uint(l.LabelNameBytesMax)
 	c.LabelValueLengthLimit = uint(l.LabelValueBytesMax)
 	c.NativeHistogramBucketLimit = 160
+	// Both, since dashboards of classic histograms must not go blank because a
+	// library began to send native ones as well.
+	yes := true
+	c.ScrapeNativeHistograms, c.AlwaysScrapeClassicHistograms = &yes, &yes
 	// A target must not send the scraper elsewhere: it reaches what tenants cannot.
 	c.HTTPClientConfig.FollowRedirects = false
 	return &c

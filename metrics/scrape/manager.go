@@ -6,15 +6,16 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/discovery/targetgroup"
 	promscrape "github.com/prometheus/prometheus/scrape"
 	"github.com/prometheus/prometheus/storage"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 
@@ -27,6 +28,9 @@ const (
 	// scrape manager takes a new set of targets. A change is followed within the sum.
 	settle      = 100 * time.Millisecond
 	reloadEvery = 200 * time.Millisecond
+	// ownIntervalMax bounds how far apart the agent's own series are: two times
+	// this lies well within what a query looks back.
+	ownIntervalMax = time.Minute
 )
 
 // Options of a Manager.
@@ -44,21 +48,40 @@ type Options struct {
 	Kube kubernetes.Interface
 	// Informers are where pods and nodes are watched; nil: in informers of its own.
 	// Others may have handlers on them before Run, which starts them. What is kept
-	// of a pod is what scraping reads, its labels, owners, node and containers.
+	// of a pod is what targets and state series are made of, its labels, owner,
+	// node and containers.
 	Informers informers.SharedInformerFactory
 	Kubelet   *Kubelet // nil: kubelets are not scraped
-	// OnRefused is told of every pod that asks to be scraped and is not, once per
-	// reason, for the owner to mend. nil: only counted.
-	OnRefused func(namespace, pod, reason string)
+	// Dynamic reads PodMonitor and ServiceMonitor objects of the same cluster;
+	// nil: they are not looked at.
+	Dynamic dynamic.Interface
+	// HostNetwork lets pods that use their node's network be scraped: their
+	// address is the node's, and what listens there need not be theirs.
+	HostNetwork bool
+	// State says where the series of kube-state-metrics come from; "": StateAuto.
+	State State
+	// StateNamespace is where kube-state-metrics is looked for; "": kube-system.
+	StateNamespace string
 
 	Limits     Limits
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 }
 
-// Limits bound one target. A target that exceeds one fails alone: its up is 0.
-// A zero is the default.
+// State is where the series of kube-state-metrics come from.
+type State string
+
+// The values of State.
+const (
+	StateAuto State = "auto" // kube-state-metrics if there is one in its namespace, else the agent's own watches
+	StateOwn  State = "own"  // the agent's own watches
+	StateOff  State = "off"  // nowhere, or from a platform target that the operator configures
+)
+
+// Limits bound one target, and the targets of one namespace. A target that
+// exceeds one fails alone: its up is 0. A zero is the default.
 type Limits struct {
+	TargetsMax         int   // of one namespace; 1,000
 	BodyBytesMax       int64 // decompressed; 50 MB
 	SamplesMax         int   // 50,000
 	LabelsMax          int   // of one series; 64
@@ -70,7 +93,7 @@ func (l *Limits) defaults() {
 	for _, d := range []struct {
 		v   *int
 		def int
-	}{{&l.SamplesMax, 50_000}, {&l.LabelsMax, 64}, {&l.LabelNameBytesMax, 256}, {&l.LabelValueBytesMax, 4096}} {
+	}{{&l.TargetsMax, 1000}, {&l.SamplesMax, 50_000}, {&l.LabelsMax, 64}, {&l.LabelNameBytesMax, 256}, {&l.LabelValueBytesMax, 4096}} {
 		if *d.v <= 0 {
 			*d.v = d.def
 		}
@@ -89,11 +112,25 @@ type Manager struct {
 	pace    pacer         // Run's own
 	m       *counters
 
-	mu      sync.Mutex // guards what follows
-	static  map[staticKey]Static
-	pods    map[string]pod  // by namespace/name: those that ask to be scraped
-	nodes   map[string]node // by name
-	refused map[string]string
+	base        *config.Config           // pools that are always there
+	applied     []*config.ScrapeConfig   // pools of monitors in force; Run's own
+	built       map[*monitor][]builtPool // what monitors became; Run's own
+	view        view
+	kindsEvery  time.Duration // tests are faster
+	credentials *credentials
+	notices     *notices
+	state       *state // nil: no state series
+	stateOut    emitter
+	failingOut  emitter
+
+	mu         sync.Mutex // guards what follows, and the indexers of view
+	static     map[staticKey]Static
+	pods       map[string]pod  // by namespace/name: those that ask to be scraped
+	nodes      map[string]node // by name
+	monitors   map[monitorKey]*monitor
+	monitorsIn map[string]int // by namespace
+	excess     []target       // beyond their namespace's limit
+	refusals   map[refusedSeries]bool
 }
 
 // New makes a Manager; nothing is scraped before Run.
@@ -107,8 +144,8 @@ func New(o Options) (*Manager, error) {
 	if o.Owned == nil {
 		o.Owned = func(string) (tenant.ID, bool) { return "", false }
 	}
-	if o.OnRefused == nil {
-		o.OnRefused = func(string, string, string) {}
+	if o.State == "" {
+		o.State = StateAuto
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -126,14 +163,27 @@ func New(o Options) (*Manager, error) {
 	}
 	m := &Manager{
 		opts: o, host: host,
-		kick:    make(chan struct{}, 1),
-		pace:    pacer{due: map[string]time.Time{}},
-		static:  map[staticKey]Static{},
-		pods:    map[string]pod{},
-		nodes:   map[string]node{},
-		refused: map[string]string{},
+		kick:       make(chan struct{}, 1),
+		kindsEvery: crdEvery,
+		pace:       pacer{due: map[string]time.Time{}},
+		built:      map[*monitor][]builtPool{},
+		static:     map[staticKey]Static{},
+		pods:       map[string]pod{},
+		nodes:      map[string]node{},
+		monitors:   map[monitorKey]*monitor{},
+		monitorsIn: map[string]int{},
+		notices:    newNotices(o.Kube, o.Logger),
+		stateOut:   emitter{app: o.Appendable},
+		failingOut: emitter{app: o.Appendable, help: map[string]string{
+			seriesFailing: "1 while the target's last scrape failed, by reason.",
+			seriesRefused: "1 while an object asks for something that is not scraped; the Event on it says why.",
+		}},
 	}
-	if m.m, err = newCounters(o.Registerer); err != nil {
+	m.credentials = newCredentials(o.Kube, m.Reload)
+	if o.Kube != nil && o.State != StateOff {
+		m.state = &state{}
+	}
+	if m.m, err = newCounters(o.Registerer, m.notices.written); err != nil {
 		return nil, err
 	}
 	// Prometheus' metrics of scraping, under our prefix; without a registerer
@@ -144,6 +194,7 @@ func New(o Options) (*Manager, error) {
 	}
 	m.scraper, err = promscrape.NewManager(&promscrape.Options{
 		AppendMetadata:           true,
+		ParseST:                  true,
 		DiscoveryReloadInterval:  model.Duration(reloadEvery),
 		DiscoveryReloadOnStartup: true,
 		// The manager would spread first scrapes over a whole interval. Less than
@@ -153,11 +204,10 @@ func New(o Options) (*Manager, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the scraper: %w", err)
 	}
-	cfg, err := m.config()
-	if err != nil {
+	if m.base, err = m.config(); err != nil {
 		return nil, fmt.Errorf("make the scraper: %w", err)
 	}
-	if err := m.scraper.ApplyConfig(cfg); err != nil {
+	if err := m.scraper.ApplyConfig(m.base); err != nil {
 		return nil, fmt.Errorf("make the scraper: %w", err)
 	}
 	for _, s := range o.Static {
@@ -198,9 +248,21 @@ func (m *Manager) Run(ctx context.Context) error {
 		<-scraping
 	}()
 
+	own := min(m.opts.Interval, ownIntervalMax)
+	wg.Go(func() { m.every(ctx, "failing targets", own, m.writeFailing) })
+	if m.state != nil {
+		wg.Go(func() {
+			if m.synced(ctx) {
+				m.every(ctx, "state of workloads", own, m.writeState)
+			}
+		})
+	}
+
 	m.Reload()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	again := time.NewTicker(credentialAge) // Secrets change without a word
+	defer again.Stop()
 	var at time.Time // when the timer fires, while it is armed for something
 	arm := func(next time.Time) {
 		if at.IsZero() || next.Before(at) {
@@ -214,9 +276,15 @@ func (m *Manager) Run(ctx context.Context) error {
 			return nil
 		case <-m.kick:
 			arm(time.Now().Add(settle))
+		case <-again.C:
+			m.Reload()
 		case <-timer.C:
 			at = time.Time{}
-			groups, next := m.pace.groups(m.targets(), m.opts.Interval, time.Now())
+			targets, pools := m.plan()
+			if err := m.apply(pools); err != nil {
+				m.opts.Logger.Error("scrape_configuration_not_applied", "err", err)
+			}
+			groups, next := m.pace.groups(targets, m.opts.Interval, time.Now(), m.poolNames())
 			select {
 			case sets <- groups:
 			case <-ctx.Done():
@@ -227,30 +295,4 @@ func (m *Manager) Run(ctx context.Context) error {
 			}
 		}
 	}
-}
-
-// targets gives every target there should be, and counts them.
-func (m *Manager) targets() []target {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var out []target
-	for _, s := range m.static {
-		out = append(out, m.staticTarget(s))
-	}
-	for _, p := range m.pods {
-		if p.refusal != "" {
-			continue
-		}
-		if _, ok := m.opts.Owned(p.namespace); ok {
-			out = append(out, m.podTarget(p))
-		}
-	}
-	if m.opts.Kubelet != nil {
-		for _, n := range m.nodes {
-			out = append(out, m.nodeTargets(n)...)
-		}
-	}
-	slices.SortFunc(out, compareTargets)
-	m.m.count(out, m.refused)
-	return out
 }

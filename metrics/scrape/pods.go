@@ -1,18 +1,12 @@
 package scrape
 
 import (
-	"context"
-	"fmt"
 	"net"
-	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/informers"
-	"k8s.io/client-go/tools/cache"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // The annotations of a pod, as the field uses them.
@@ -26,15 +20,16 @@ const (
 // pod is one that asks to be scraped.
 type pod struct {
 	namespace, name, container, node string
+	uid                              types.UID
 	address, scheme, path, job       string
-	refusal                          string // label of why not; "" where it can be
+	refusal                          refusal // why not; zero where it can be
 }
 
 // refusal is why a pod that asks is not scraped.
 type refusal struct{ label, sentence string }
 
 var (
-	refusedHostNetwork = refusal{"host_network", "the pod uses its node's network, so its port would be the node's; give the pod a network of its own, or have the operator add a static target"}
+	refusedHostNetwork = refusal{"host_network", "the pod uses its node's network, so its port would be the node's; give the pod a network of its own, or have Oriel's operator allow it (scrape.host_network) or add a static target"}
 	refusedPort        = refusal{"port", "annotation " + annotationPort + " is not a port number; want 1 to 65535, such as \"8080\""}
 	refusedNoPort      = refusal{"no_port", "no port to scrape: set annotation " + annotationPort + " or declare a container port"}
 	refusedPath        = refusal{"path", "annotation " + annotationPath + " is not a path; want one that begins with /, such as /metrics"}
@@ -43,16 +38,16 @@ var (
 )
 
 // podOf reads a pod. asks is false for one that does not want to be scraped, or
-// is not up yet or any more.
-func podOf(p *corev1.Pod) (out pod, why refusal, asks bool) {
+// is not up yet or any more. hostNetwork lets pods of their node's network in.
+func podOf(p *corev1.Pod, hostNetwork bool) (out pod, why refusal, asks bool) {
 	a := p.Annotations
 	if a[annotationScrape] != "true" || p.Status.Phase != corev1.PodRunning || net.ParseIP(p.Status.PodIP) == nil {
 		return pod{}, refusal{}, false
 	}
-	out = pod{namespace: p.Namespace, name: p.Name, node: p.Spec.NodeName, scheme: "http", path: "/metrics", job: jobOf(p)}
+	out = pod{namespace: p.Namespace, name: p.Name, uid: p.UID, node: p.Spec.NodeName, scheme: "http", path: "/metrics", job: jobOf(p)}
 	port, container := portOf(p)
 	switch {
-	case p.Spec.HostNetwork:
+	case p.Spec.HostNetwork && !hostNetwork:
 		return out, refusedHostNetwork, true
 	case a[annotationPort] != "" && !isPort(a[annotationPort]):
 		return out, refusedPort, true
@@ -123,92 +118,14 @@ func jobOf(p *corev1.Pod) string {
 	return p.Namespace + "/" + p.Name
 }
 
+func (p pod) ref() corev1.ObjectReference {
+	return corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: p.namespace, Name: p.name, UID: p.uid}
+}
+
 func (m *Manager) podTarget(p pod) target {
 	return target{pool: poolTenant, labels: m.labelSet(p.address, p.scheme, p.path, map[string]string{
 		"job": p.job, "namespace": p.namespace, "pod": p.name, "container": p.container, "node": p.node, "instance": p.address,
 	})}
-}
-
-// watch follows the cluster's pods, and its nodes if kubelets are scraped.
-func (m *Manager) watch(ctx context.Context, wg *sync.WaitGroup) error {
-	factory := m.opts.Informers
-	if factory == nil {
-		factory = informers.NewSharedInformerFactory(m.opts.Kube, 0)
-	}
-	pods := factory.Core().V1().Pods().Informer()
-	if err := m.follow(pods, stripPod, m.setPod, m.deletePod); err != nil {
-		return err
-	}
-	if m.opts.Kubelet != nil {
-		if err := m.follow(factory.Core().V1().Nodes().Informer(), stripNode, m.setNode, m.deleteNode); err != nil {
-			return err
-		}
-	}
-	factory.Start(ctx.Done())
-	wg.Go(func() {
-		<-ctx.Done()
-		factory.Shutdown()
-	})
-	return nil
-}
-
-func (m *Manager) follow(i cache.SharedIndexInformer, strip cache.TransformFunc, set func(any), gone func(key string)) error {
-	if err := i.SetTransform(strip); err != nil {
-		return fmt.Errorf("watch the cluster: %w", err)
-	}
-	if err := i.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) {
-		m.opts.Logger.Warn("kubernetes_watch_broke_off", "err", err)
-	}); err != nil {
-		return fmt.Errorf("watch the cluster: %w", err)
-	}
-	_, err := i.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    set,
-		UpdateFunc: func(_, now any) { set(now) },
-		DeleteFunc: func(obj any) {
-			if key, err := cache.DeletionHandlingMetaNamespaceKeyFunc(obj); err == nil {
-				gone(key)
-			}
-		},
-	})
-	if err != nil {
-		return fmt.Errorf("watch the cluster: %w", err)
-	}
-	return nil
-}
-
-// stripPod keeps of a pod what podOf reads, and who it is: a cluster has tens of
-// thousands.
-func stripPod(obj any) (any, error) {
-	p, ok := obj.(*corev1.Pod)
-	if !ok {
-		return obj, nil
-	}
-	out := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{
-			Name: p.Name, Namespace: p.Namespace, UID: p.UID, ResourceVersion: p.ResourceVersion,
-			CreationTimestamp: p.CreationTimestamp, DeletionTimestamp: p.DeletionTimestamp,
-			Labels: p.Labels, OwnerReferences: p.OwnerReferences,
-		},
-		Spec:   corev1.PodSpec{NodeName: p.Spec.NodeName},
-		Status: corev1.PodStatus{Phase: p.Status.Phase, PodIP: p.Status.PodIP},
-	}
-	for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
-		out.Status.ContainerStatuses = append(out.Status.ContainerStatuses, corev1.ContainerStatus{Name: c.Name, ContainerID: c.ContainerID})
-	}
-	if p.Annotations[annotationScrape] != "true" {
-		return out, nil
-	}
-	out.Annotations = map[string]string{}
-	for _, a := range []string{annotationScrape, annotationPort, annotationPath, annotationScheme} {
-		if v, ok := p.Annotations[a]; ok {
-			out.Annotations[a] = v
-		}
-	}
-	out.Spec.HostNetwork = p.Spec.HostNetwork
-	for _, c := range p.Spec.Containers {
-		out.Spec.Containers = append(out.Spec.Containers, corev1.Container{Name: c.Name, Ports: c.Ports})
-	}
-	return out, nil
 }
 
 func (m *Manager) setPod(obj any) {
@@ -217,24 +134,16 @@ func (m *Manager) setPod(obj any) {
 		return
 	}
 	key := p.Namespace + "/" + p.Name
-	now, why, asks := podOf(p)
+	now, why, asks := podOf(p, m.opts.HostNetwork)
 	if !asks {
 		m.deletePod(key)
 		return
 	}
-	now.refusal = why.label
+	now.refusal = why
 	m.mu.Lock()
 	before, known := m.pods[key]
 	m.pods[key] = now
-	if why.label == "" {
-		delete(m.refused, key)
-	} else {
-		m.refused[key] = why.label
-	}
 	m.mu.Unlock()
-	if why.label != "" && before.refusal != why.label {
-		m.opts.OnRefused(p.Namespace, p.Name, why.sentence)
-	}
 	if !known || before != now {
 		m.Reload()
 	}
@@ -244,9 +153,8 @@ func (m *Manager) deletePod(key string) {
 	m.mu.Lock()
 	_, known := m.pods[key]
 	delete(m.pods, key)
-	delete(m.refused, key)
 	m.mu.Unlock()
-	if known {
+	if namespace, _, _ := strings.Cut(key, "/"); known || m.monitored(namespace) {
 		m.Reload()
 	}
 }

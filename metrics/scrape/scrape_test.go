@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -61,6 +60,7 @@ func run(t *testing.T, o Options) (*Manager, *tsdb.Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	m.kindsEvery = 50 * time.Millisecond
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- m.Run(ctx) }()
@@ -266,11 +266,7 @@ func TestPods(t *testing.T) {
 		newPod("shop-prod", "bad", srv, map[string]string{annotationPort: "99999"}),
 		newPod("free", "other", srv, nil),
 	)
-	var (
-		mu      sync.Mutex
-		refused []string
-		joined  atomic.Bool
-	)
+	var joined atomic.Bool
 	m, store := run(t, Options{
 		Kube: client, Interval: time.Second,
 		Owned: func(ns string) (tenant.ID, bool) {
@@ -278,11 +274,6 @@ func TestPods(t *testing.T) {
 				return "free", true
 			}
 			return owned(ns)
-		},
-		OnRefused: func(ns, pod, reason string) {
-			mu.Lock()
-			defer mu.Unlock()
-			refused = append(refused, ns+"/"+pod)
 		},
 	})
 	pods := func() []string {
@@ -303,12 +294,19 @@ func TestPods(t *testing.T) {
 	if got := last(t, store, scopetest.Read("shop"), model.MetricNameLabel, "m"); got[want] != 1 {
 		t.Errorf("got %v\nwant %s", got, want)
 	}
-	mu.Lock()
-	slices.Sort(refused)
-	if !slices.Equal(refused, []string{"shop-prod/bad", "shop-prod/host"}) {
-		t.Errorf("refused %v", refused)
-	}
-	mu.Unlock()
+	// Their owners read why, on the pod.
+	until(t, "Events on the pods that cannot be scraped", func() bool {
+		events, err := client.CoreV1().Events("shop-prod").List(t.Context(), metav1.ListOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var on []string
+		for _, e := range events.Items {
+			on = append(on, e.InvolvedObject.Kind+"/"+e.InvolvedObject.Name)
+		}
+		slices.Sort(on)
+		return slices.Equal(on, []string{"Pod/bad", "Pod/host"})
+	})
 
 	ctx := t.Context()
 	if _, err := client.CoreV1().Pods("billing").Create(ctx, newPod("billing", "worker-0", srv, nil), metav1.CreateOptions{}); err != nil {
@@ -370,7 +368,7 @@ func TestPodOf(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := ""
-		if out, why, asks := podOf(stripped.(*corev1.Pod)); asks {
+		if out, why, asks := podOf(stripped.(*corev1.Pod), false); asks {
 			if got = why.label; got == "" {
 				got = strings.Join([]string{out.address, out.path, out.scheme, out.container, out.job}, " ")
 			}
@@ -426,6 +424,9 @@ func TestKubelet(t *testing.T) {
 	_, store := run(t, Options{Kube: client, Kubelet: &Kubelet{TokenFile: token, CAFile: ca}})
 	until(t, "cadvisor", upIs(t, store, "cadvisor", 1))
 	until(t, "kubelet", upIs(t, store, "kubelet", 1))
+	// One owner's database after the other takes what one scrape brings.
+	until(t, "what nobody owns", func() bool { return len(last(t, store, scopetest.Read(tenant.Unassigned))) > 0 })
+	until(t, "what billing owns", func() bool { return len(last(t, store, scopetest.Read("billing"))) > 0 })
 	for id, want := range map[tenant.ID][]string{
 		"shop":            {"container_cpu_usage_seconds_total", "container_memory_working_set_bytes"},
 		"billing":         {"container_cpu_usage_seconds_total", "container_memory_working_set_bytes"},
@@ -481,7 +482,7 @@ func TestPacer(t *testing.T) {
 	}
 	in := func(n int, interval time.Duration) int {
 		t.Helper()
-		groups, next := p.groups(targets(n), interval, now)
+		groups, next := p.groups(targets(n), interval, now, pools[:])
 		got := len(groups[poolTenant][0].Targets)
 		if (got == n) != next.IsZero() {
 			t.Errorf("%d of %d are in, next at %s", got, n, next)

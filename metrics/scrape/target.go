@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -142,7 +143,7 @@ const perTarget = 5 * time.Millisecond
 
 // groups gives the targets that are due, as the scrape manager wants them, and
 // when to ask again; zero where all are in.
-func (p *pacer) groups(ts []target, interval time.Duration, now time.Time) (map[string][]*targetgroup.Group, time.Time) {
+func (p *pacer) groups(ts []target, interval time.Duration, now time.Time, pools []string) (map[string][]*targetgroup.Group, time.Time) {
 	old := p.due
 	p.due = make(map[string]time.Time, len(ts))
 	fresh := 0
@@ -189,32 +190,54 @@ type counters struct {
 	targets, refused *prometheus.GaugeVec
 }
 
-func newCounters(reg prometheus.Registerer) (*counters, error) {
+// kindMonitor is how the targets of monitors are counted, together.
+const kindMonitor = "monitor"
+
+// reasonsCounted are the reasons of oriel_scrape_refused_objects.
+func reasonsCounted() []string {
+	out := []string{kindMonitor}
+	for _, r := range refusals {
+		out = append(out, r.label)
+	}
+	return out
+}
+
+func newCounters(reg prometheus.Registerer, more ...prometheus.Collector) (*counters, error) {
 	c := &counters{
 		targets: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "oriel_scrape_targets", Help: "Targets by kind.",
+			Name: "oriel_scrape_targets", Help: "Targets by kind; excess are those beyond their namespace's limit, which are not scraped.",
 		}, []string{"kind"}),
 		refused: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "oriel_scrape_pods_refused", Help: "Pods that ask to be scraped and are not.",
+			Name: "oriel_scrape_refused_objects", Help: "Pods that ask to be scraped and are not, by reason, and monitor objects of which something is not done.",
 		}, []string{"reason"}),
 	}
+	c.count(nil, 0, nil)
 	if reg == nil {
 		return c, nil
 	}
-	return c, errors.Join(reg.Register(c.targets), reg.Register(c.refused))
+	errs := []error{reg.Register(c.targets), reg.Register(c.refused)}
+	for _, m := range more {
+		errs = append(errs, reg.Register(m))
+	}
+	return c, errors.Join(errs...)
 }
 
-func (c *counters) count(ts []target, refused map[string]string) {
+func (c *counters) count(ts []target, excess int, refused map[string]int) {
+	n := map[string]int{kindMonitor: 0, "excess": excess}
 	for _, pool := range pools {
-		c.targets.WithLabelValues(pool).Set(0)
+		n[pool] = 0
 	}
 	for _, t := range ts {
-		c.targets.WithLabelValues(t.pool).Inc()
+		kind := t.pool
+		if !slices.Contains(pools[:], kind) {
+			kind = kindMonitor
+		}
+		n[kind]++
 	}
-	for _, reason := range refusals {
-		c.refused.WithLabelValues(reason.label).Set(0)
+	for kind, v := range n {
+		c.targets.WithLabelValues(kind).Set(float64(v))
 	}
-	for _, label := range refused {
-		c.refused.WithLabelValues(label).Inc()
+	for _, reason := range reasonsCounted() {
+		c.refused.WithLabelValues(reason).Set(float64(refused[reason]))
 	}
 }
