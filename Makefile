@@ -7,7 +7,7 @@ CACHE  := $(or $(ORIEL_CACHE),$(abspath .cache))
 export ORIEL_CACHE := $(CACHE)
 LINT   := $(CACHE)/golangci-lint-$(shell cksum < test/tools/go.sum | cut -d' ' -f1)
 
-.PHONY: help run build check test soak fmt vet lint unit real fuzz bench-logs clean
+.PHONY: help run build check test soak fmt vet lint unit real fuzz bench-logs bench-intake clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -73,6 +73,10 @@ BENCH_WORK ?= $(CACHE)/bench-$(RECORDS)
 bench-logs: build $(VL) ## Oriel's log store beside VictoriaLogs: make bench-logs [RECORDS=200000] [BENCH='-skip-vl']
 	cd test/bench && go test ./... && go run . -oriel $(abspath bin/oriel) -vl $(VL) -vl-release '$(VL_RELEASE)' \
 	  -records $(RECORDS) -work $(BENCH_WORK) $(BENCH)
+
+# The peer is a module of its own. INTAKE takes more flags, such as INTAKE='-modes packed'.
+bench-intake: build ## the forward input beside the OpenTelemetry Collector's: make bench-intake [INTAKE='-rounds 1']
+	cd test/bench/intake && go run . -oriel $(abspath bin/oriel) $(INTAKE)
 
 clean:
 	rm -rf bin .cache data

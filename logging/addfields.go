@@ -3,6 +3,7 @@ package logging
 import (
 	"bytes"
 	"time"
+	"unsafe"
 
 	"github.com/oriel-project/oriel/internal/jsontext"
 )
@@ -26,7 +27,7 @@ const messageRepeatMax = 64 << 10
 
 // addFields writes the stamped fields into the source where it has no such
 // name, and leaves the rest as it is, byte by byte.
-func addFields(rec *Record, has addedSet) []byte {
+func (r *reader) addFields(rec *Record, has addedSet) []byte {
 	body := rec.Source[:len(rec.Source)-1] // without the last brace
 	message := rec.Message
 	// Readers of _source, Grafana's log view among them, know one name for the
@@ -56,7 +57,7 @@ func addFields(rec *Record, has addedSet) []byte {
 		return true
 	}
 	if add(0) {
-		out = append(rec.Time.AppendFormat(append(out, '"'), time.RFC3339Nano), '"')
+		out = append(r.clock.append(append(out, '"'), rec.Time), '"')
 	}
 	for i, v := range values {
 		if v != "" && add(i) {
@@ -64,6 +65,47 @@ func addFields(rec *Record, has addedSet) []byte {
 		}
 	}
 	return append(out, '}')
+}
+
+// clockface writes times as time.RFC3339Nano does. Most are of the same second as
+// the one before.
+type clockface struct {
+	second int64
+	text   []byte // of that second, without a zone; nil: none yet
+}
+
+func (c *clockface) append(dst []byte, t time.Time) []byte {
+	if s := t.Unix(); c.text == nil || s != c.second {
+		c.second, c.text = s, t.UTC().AppendFormat(c.text[:0], "2006-01-02T15:04:05")
+	}
+	dst = append(dst, c.text...)
+	if n := t.Nanosecond(); n != 0 {
+		var digits [10]byte
+		digits[0] = '.'
+		for i := 9; i > 0; i-- {
+			digits[i] = byte('0' + n%10)
+			n /= 10
+		}
+		end := len(digits)
+		for digits[end-1] == '0' {
+			end--
+		}
+		dst = append(dst, digits[:end]...)
+	}
+	return append(dst, 'Z')
+}
+
+// moved gives part, where it lies in from, at its place in to, which begins with the
+// same bytes up to the last brace.
+func moved(part string, from, to []byte) string {
+	if len(part) == 0 {
+		return part
+	}
+	at := uintptr(unsafe.Pointer(unsafe.StringData(part))) - uintptr(unsafe.Pointer(unsafe.SliceData(from)))
+	if at >= uintptr(len(from)) {
+		return part
+	}
+	return shared(to[at : at+uintptr(len(part))])
 }
 
 // addedIn tells which names stand at the top of a JSON object.

@@ -18,6 +18,7 @@ type reader struct {
 	plans   map[*shape.Shape]*claimPlan
 	planned int // bytes of the shapes in plans
 	scratch []byte
+	clock   clockface
 
 	// What was read before mostly comes again: names are given out as the same
 	// string, so that who compares them later only compares pointers.

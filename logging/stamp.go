@@ -97,7 +97,8 @@ const (
 // sender named is kept instead. The time of receipt is kept to the millisecond,
 // that of the event to the nanosecond.
 //
-// The record shares the memory of raw.Source, which must not be changed any more.
+// The record shares the memory of raw.Source, which must not be changed any more;
+// not so with AddFields, which copies it.
 func (s *Stamper) Stamp(w tenant.Write, raw Raw) (Record, error) {
 	if !w.Valid() {
 		return Record{}, errors.New("the credential may not write logs: use one with write access")
@@ -173,7 +174,8 @@ func (s *Stamper) stamp(r *reader, w tenant.Write, raw Raw) (Record, error) {
 		if !c.regular {
 			has = addedIn(string(rec.Source))
 		}
-		rec.Source = addFields(&rec, has)
+		rec.Source = r.addFields(&rec, has)
+		rec.Message = moved(rec.Message, src, rec.Source)
 	}
 	if clamped && s.OnClamp != nil {
 		s.OnClamp(rec.Tenant)

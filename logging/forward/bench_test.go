@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/oriel-project/oriel/logging"
+	"github.com/oriel-project/oriel/logging/store"
 	"github.com/oriel-project/oriel/tenant"
 	"github.com/oriel-project/oriel/tenant/scopetest"
 )
@@ -75,4 +77,43 @@ func BenchmarkChunk(b *testing.B) {
 		}
 		b.ReportMetric(float64(b.N)*1000/b.Elapsed().Seconds(), "records/s")
 	})
+}
+
+// BenchmarkChunkStored is BenchmarkChunk with the log store behind, which makes
+// every chunk durable before it is acknowledged.
+func BenchmarkChunkStored(b *testing.B) {
+	s, err := store.Open(b.TempDir(), store.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	w := scopetest.WriteCluster(tenant.Cluster{Name: "eu-1"}, scopetest.Owners{Of: map[string]tenant.ID{"eu-1/team-0": "a", "eu-1/team-1": "b", "eu-1/team-2": "c"}})
+	r := start(b, Options{Appender: s, Scope: func(Identity) (tenant.Write, bool) { return w, true }})
+	c := r.dial(b)
+	if err := c.SetDeadline(time.Time{}); err != nil {
+		b.Fatal(err)
+	}
+	ack := make([]byte, len(ackOf("c0000000")))
+	n := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		b.StopTimer()
+		var entries []byte
+		for i := range 1000 {
+			n++
+			entries = append(entries, pack(arr{eventTimeExt(now(), uint32(i)), rec{
+				"log", fmt.Sprintf("level=info msg=\"request served\" method=GET path=/api/v1/items/%d status=%d duration=%dms trace=%016x", n*7919%10_000, 200+n%3*100, n%500, uint64(n)*0x9e3779b97f4a7c15),
+				"stream", "stdout", "kubernetes", rec{"namespace_name", fmt.Sprint("team-", i/20%3), "pod_name", fmt.Sprint("web-", i/10%5), "container_name", "main"},
+			}})...)
+		}
+		frame := pack(arr{"kube.node-1", bin32(entries), rec{"chunk", fmt.Sprintf("c%07d", n/1000)}})
+		b.StartTimer()
+		if _, err := c.Write(frame); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := c.Read(ack); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.N)*1000/b.Elapsed().Seconds(), "records/s")
 }

@@ -59,13 +59,14 @@ func (s *Server) serveConn(ctx, work context.Context, nc net.Conn) {
 	c.taker = taker{s: s, work: work, draining: c.isDraining}
 	c.ident.Remote = nc.RemoteAddr()
 	c.ident.Local = nc.LocalAddr().Network() == "unix"
-	c.in = &scanner{r: reader{c}, bytesMax: uint64(s.o.Limits.HandshakeBytesMax), bytesKept: s.o.Limits.FrameBytesMax, grow: c.grow}
+	c.in = &scanner{r: reader{c}, bytesMax: uint64(s.o.Limits.HandshakeBytesMax), bytesKept: s.o.Limits.FrameBytesMax, grow: c.grow, spare: &s.spare}
 	stop := context.AfterFunc(ctx, c.drain)
 	defer stop()
 	defer func() {
 		gone() // who went away gets no answers
 		c.nc.Close()
 		c.held.wait()
+		c.in.giveBack()
 		if c.large {
 			<-s.large
 		}

@@ -277,8 +277,11 @@ func parseEntry(b []byte) (e entry, reason string) {
 			}
 		}
 	}
-	if e.record, _, err = cut(rest); err != nil {
-		return e, "not_an_entry"
+	e.record = rest
+	if n > 2 {
+		if e.record, _, err = cut(rest); err != nil {
+			return e, "not_an_entry"
+		}
 	}
 	if !isMap(e.record[0]) {
 		return e, "not_a_record"
@@ -312,13 +315,18 @@ func eventTime(v []byte) time.Time {
 
 // source builds the record's document. The tag and the entry's metadata, which
 // the protocol keeps outside of the record, are added where the record has no
-// such member.
+// such member. The document is valid until the following call.
 func (j *jsonWriter) source(e entry, tag []byte) ([]byte, error) {
 	n, rest, err := items(e.record)
 	if err != nil {
 		return nil, err
 	}
-	dst := make([]byte, 0, len(e.record)+len(e.record)/4+len(tag)+64)
+	dst := j.doc[:0]
+	defer func() {
+		if j.doc = dst; cap(dst) > docBytesKept {
+			j.doc = nil
+		}
+	}()
 	dst, _, err = j.members(append(dst, '{'), rest, n)
 	hasTag, hasMeta := j.has(dst, 0, `"tag"`), j.has(dst, 0, `"metadata"`)
 	if err == nil {
@@ -342,8 +350,12 @@ func (j *jsonWriter) source(e entry, tag []byte) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return append(dst, '}'), nil
+	dst = append(dst, '}')
+	return dst, nil
 }
+
+// docBytesKept is how large a document's memory may be to be used again.
+const docBytesKept = 64 << 10
 
 // tagBytesShown is how much of a tag goes into each record.
 const tagBytesShown = 1 << 10

@@ -291,7 +291,7 @@ func FuzzFrame(f *testing.F) {
 					if err != nil {
 						t.Fatalf("a whole record: %v", err)
 					}
-					sources = append(sources, src)
+					sources = append(sources, bytes.Clone(src))
 					return nil
 				})
 				if err != nil {

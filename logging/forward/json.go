@@ -14,6 +14,7 @@ import (
 // goroutine at a time.
 type jsonWriter struct {
 	pairs []pair // of all maps that are being written, the inner ones behind
+	doc   []byte // of the last document
 }
 
 // pair is where one member of an object stands in the output.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"sync"
 )
 
 // Errors of the wire. Each one ends the connection and is counted under its reason.
@@ -157,7 +158,12 @@ type scanner struct {
 	bytesKept int
 	// grow, where set, is asked before the buffer grows to n bytes.
 	grow func(n int) error
+	// spare, where set, keeps buffers for whoever needs one next.
+	spare *sync.Pool
 }
+
+// spareBytes is the size of a spare buffer: what most chunks fit in.
+const spareBytes = 512 << 10
 
 // errOversize tells that a whole value was passed over because of its length.
 var errOversize = errors.New("value passed over")
@@ -235,9 +241,20 @@ func (s *scanner) fill() error {
 					return err
 				}
 			}
-			b := make([]byte, n)
+			var b []byte
+			if s.spare != nil && n > bufferBytesMin && n <= spareBytes {
+				// A chunk is coming: its buffer need not grow step by step.
+				if p, _ := s.spare.Get().(*[]byte); p != nil {
+					b = *p
+				} else {
+					b = make([]byte, spareBytes)
+				}
+			} else {
+				b = make([]byte, n)
+			}
 			s.end = copy(b, s.buf[s.start:s.end])
 			s.start = 0
+			s.giveBack()
 			s.buf = b
 		}
 	}
@@ -259,8 +276,15 @@ func (s *scanner) shrink(keep int) bool {
 	if s.start != s.end || len(s.buf) <= keep {
 		return false
 	}
+	s.giveBack()
 	s.buf, s.start, s.end = nil, 0, 0
 	return true
+}
+
+func (s *scanner) giveBack() {
+	if b := s.buf; s.spare != nil && len(b) == spareBytes {
+		s.spare.Put(&b)
+	}
 }
 
 // What follows reads values that a walk went over already: they are whole.

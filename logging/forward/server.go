@@ -126,6 +126,7 @@ type Server struct {
 	o         Options
 	m         *metrics
 	large     chan struct{} // a place for each large frame
+	spare     sync.Pool     // of *[]byte, for scanners
 	repeats   repeats
 	heldBytes atomic.Int64  // of frames that wait for a quota
 	quiet     *rate.Limiter // of log lines that a stranger can cause

@@ -31,6 +31,7 @@ type taker struct {
 	tag   string // of the frame
 	batch []logging.Record
 	bytes int
+	most  int // records of the last batch, which the next is likely to have
 	tally tally
 }
 
@@ -131,6 +132,9 @@ func (t *taker) add(b []byte, f *frame) bool {
 		t.tally.refuse("stamp", 1)
 		return false
 	}
+	if t.batch == nil {
+		t.batch = make([]logging.Record, 0, max(t.most, 1))
+	}
 	t.batch = append(t.batch, r)
 	t.bytes += len(r.Source)
 	return true
@@ -148,6 +152,7 @@ func (t *taker) flush(key string) error {
 		return nil
 	}
 	b := logging.Batch{Records: t.batch, Key: key}
+	t.most = len(t.batch)
 	t.batch, t.bytes = nil, 0
 	err := t.append(b)
 	if err != nil && (key == "" || !errors.Is(err, logging.ErrTooMuch)) {
