@@ -450,9 +450,8 @@ func portOf(a net.Addr) string {
 	return port
 }
 
-// sendForward sends one record of the namespace payments behind the handshake
-// of Forward v1 ("Handshake messages"), and waits for the acknowledgement:
-// fluent-logger-golang does not know shared keys.
+// sendForward sends one record of the namespace payments behind the handshake, and
+// waits for the acknowledgement.
 func sendForward(address, key, message string) error {
 	conn, err := net.DialTimeout("tcp", address, 5*time.Second)
 	if err != nil {
@@ -460,43 +459,56 @@ func sendForward(address, key, message string) error {
 	}
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(20 * time.Second))
-	in, out := msgp.NewReader(conn), msgp.NewWriter(conn)
-	send := func(v any) error {
-		if err := out.WriteIntf(v); err != nil {
-			return err
-		}
-		return out.Flush()
+	in, err := shakeHands(conn, key)
+	if err != nil {
+		return err
+	}
+	record := map[string]any{"log": message, "message": message, "kubernetes": map[string]any{"namespace_name": "payments", "pod_name": "api-0"}}
+	frame, err := msgp.AppendIntf(nil, []any{"kube.payments", time.Now().Unix(), record, map[string]any{"chunk": "chunk-1"}})
+	if err != nil {
+		return err
+	}
+	if _, err := conn.Write(frame); err != nil {
+		return err
 	}
 	v, err := in.ReadIntf()
 	if err != nil {
-		return fmt.Errorf("wait for HELO: %w", err)
-	}
-	helo, ok := v.([]any)
-	if !ok || len(helo) != 2 {
-		return fmt.Errorf("HELO: %v", v)
-	}
-	options, _ := helo[1].(map[string]any)
-	nonce, _ := options["nonce"].([]byte)
-	const host, salt = "test-node", "salt of the test"
-	sum := sha512.Sum512([]byte(salt + host + string(nonce) + key))
-	if err := send([]any{"PING", host, salt, hex.EncodeToString(sum[:]), "", ""}); err != nil {
-		return err
-	}
-	if v, err = in.ReadIntf(); err != nil {
-		return fmt.Errorf("wait for PONG: %w", err)
-	}
-	if pong, ok := v.([]any); !ok || len(pong) != 5 || pong[1] != true {
-		return fmt.Errorf("PONG: %v", v)
-	}
-	record := map[string]any{"log": message, "message": message, "kubernetes": map[string]any{"namespace_name": "payments", "pod_name": "api-0"}}
-	if err := send([]any{"kube.payments", time.Now().Unix(), record, map[string]any{"chunk": "chunk-1"}}); err != nil {
-		return err
-	}
-	if v, err = in.ReadIntf(); err != nil {
 		return fmt.Errorf("wait for the acknowledgement: %w", err)
 	}
 	if ack, ok := v.(map[string]any); !ok || ack["ack"] != "chunk-1" {
 		return fmt.Errorf("acknowledgement: %v", v)
 	}
 	return nil
+}
+
+// shakeHands is the client's side of Forward v1, "Handshake messages":
+// fluent-logger-golang does not know shared keys.
+func shakeHands(conn net.Conn, key string) (*msgp.Reader, error) {
+	in := msgp.NewReader(conn)
+	v, err := in.ReadIntf()
+	if err != nil {
+		return nil, fmt.Errorf("wait for HELO: %w", err)
+	}
+	helo, ok := v.([]any)
+	if !ok || len(helo) != 2 {
+		return nil, fmt.Errorf("HELO: %v", v)
+	}
+	options, _ := helo[1].(map[string]any)
+	nonce, _ := options["nonce"].([]byte)
+	const host, salt = "test-node", "salt of the test"
+	sum := sha512.Sum512([]byte(salt + host + string(nonce) + key))
+	ping, err := msgp.AppendIntf(nil, []any{"PING", host, salt, hex.EncodeToString(sum[:]), "", ""})
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.Write(ping); err != nil {
+		return nil, err
+	}
+	if v, err = in.ReadIntf(); err != nil {
+		return nil, fmt.Errorf("wait for PONG: %w", err)
+	}
+	if pong, ok := v.([]any); !ok || len(pong) != 5 || pong[1] != true {
+		return nil, fmt.Errorf("PONG: %v", v)
+	}
+	return in, nil
 }

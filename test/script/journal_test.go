@@ -41,7 +41,10 @@ func (j *aJournal) file() string { return filepath.Join(j.dir, "x.journal") }
 
 // add appends entries: plain ones, with bytes that are not UTF-8, with several
 // lines, with a field that repeats, and a container's.
-func (j *aJournal) add(n int) {
+func (j *aJournal) add(n int) { j.addKind(n, "") }
+
+// addKind is add with a field KIND, where it is not "".
+func (j *aJournal) addKind(n int, kind string) {
 	j.t.Helper()
 	remote := debian.Program(j.t, "systemd-journal-remote", "systemd-journal-remote")
 	const id = "0123456789abcdef0123456789abcdef"
@@ -49,6 +52,9 @@ func (j *aJournal) add(n int) {
 	for i := j.next; i < j.next+n; i++ {
 		fmt.Fprintf(&b, "__REALTIME_TIMESTAMP=%d\n__MONOTONIC_TIMESTAMP=%d\n_BOOT_ID=%s\n_MACHINE_ID=%s\n_HOSTNAME=n1\nPRIORITY=4\nMESSAGE=entry %d\n",
 			time.Now().Add(-time.Minute).UnixMicro()+int64(i), i+1, id, id, i)
+		if kind != "" {
+			fmt.Fprintf(&b, "KIND=%s\n", kind)
+		}
 		switch i % 4 {
 		case 1:
 			b.WriteString("BINARY\n\x06\x00\x00\x00\x00\x00\x00\x00a\nb\x00\xff\xfe\nTWICE=1\nTWICE=2\n")
@@ -274,7 +280,7 @@ func (c *certificates) issue(name string, dns ...string) {
 	}
 	c.next++
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(c.next), Subject: pkix.Name{CommonName: name}, DNSNames: dns, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		SerialNumber: big.NewInt(c.next), Subject: pkix.Name{CommonName: name}, DNSNames: dns, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), lossAddress},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), BasicConstraintsValid: true,
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}

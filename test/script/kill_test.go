@@ -5,6 +5,7 @@ package script
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -16,45 +17,9 @@ import (
 	"github.com/tinylib/msgp/msgp"
 )
 
-// TestKillForward kills the process with SIGKILL in the middle of acknowledged
-// forward records, again and again. A sender that repeats what was not
-// acknowledged, as Fluentd does, finds every record once.
-func TestKillForward(t *testing.T) {
-	const (
-		chunks, perChunk = 200, 500 // 100,000 records
-		kills            = 3
-	)
-	p := newProgram(t)
-	p.start()
-
-	acked := make([]bool, chunks)
-	killAt := map[int]bool{}
-	for k := range kills {
-		killAt[(k+1)*chunks/(kills+1)] = true
-	}
-	began := time.Now()
-	for done := 0; done < chunks; {
-		done = sendChunks(t, p.forward, acked, func(c int) []byte { return packedChunk(c, perChunk) }, func(n int) {
-			if killAt[n] {
-				delete(killAt, n)
-				p.kill() // while acknowledgements are on their way
-			}
-		})
-		if done < chunks {
-			p.kill()
-			p.start()
-		}
-	}
-	t.Logf("%d records acknowledged through %d kills in %.1f s", chunks*perChunk, kills, time.Since(began).Seconds())
-	p.kill()
-	p.start()
-
-	p.eachOnce(chunks * perChunk)
-}
-
 // eachOnce sees that every record of the kill test is there once: it counts them
 // by their number.
-func (p *program) eachOnce(records int) {
+func (p *program) eachOnce(records int, headers ...string) {
 	t := p.t
 	t.Helper()
 	const atOnce = 50_000
@@ -62,7 +27,7 @@ func (p *program) eachOnce(records int) {
 	for from := 0; from < records; from += atOnce {
 		body := fmt.Sprintf(`{"size":0,"query":{"bool":{"filter":[{"term":{"kind.keyword":"kill-test"}},{"range":{"n":{"gte":%d,"lt":%d}}}]}},
 "aggs":{"n":{"terms":{"field":"n","size":65536}}}}`, from, from+atOnce)
-		out, ok, err := request("POST", p.http+"/es/_search", body, "application/json", nil)
+		out, ok, err := request("POST", p.http+"/es/_search", body, "application/json", headers)
 		if err != nil || !ok {
 			t.Fatalf("search: %v %s", err, tail(out, 1000))
 		}
@@ -176,6 +141,14 @@ func chunkOf(entries []byte, id, compressed string) []byte {
 	return msgp.AppendString(msgp.AppendString(b, "chunk"), id)
 }
 
+func gzipped(b []byte) []byte {
+	var out bytes.Buffer
+	w := gzip.NewWriter(&out)
+	w.Write(b)
+	w.Close()
+	return out.Bytes()
+}
+
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -184,6 +157,47 @@ func freeAddress(t *testing.T) string {
 	}
 	defer ln.Close()
 	return ln.Addr().String()
+}
+
+// TestManyForward keeps 5,000 connections that say nothing and 200 that say one byte
+// now and then, and sees that a good sender is served beside them.
+func TestManyForward(t *testing.T) {
+	const idle, slow = 5000, 200
+	p := newProgram(t)
+	p.start()
+	dial := func() net.Conn {
+		c, err := net.Dial("tcp", p.forward)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	for range idle {
+		dial()
+	}
+	frame := packedChunk(1, 10)
+	var loris []net.Conn
+	for range slow {
+		loris = append(loris, dial())
+	}
+	for at := range 3 {
+		for _, c := range loris {
+			if _, err := c.Write(frame[at : at+1]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		acked := make([]bool, 20)
+		began := time.Now()
+		if n := sendChunks(t, p.forward, acked, func(c int) []byte { return chunkOf(killEntries(at*100+c, 500), chunkID(c), "") }, func(int) {}); n != len(acked) {
+			t.Fatalf("%d of %d chunks are acknowledged", n, len(acked))
+		}
+		t.Logf("10,000 records beside %d idle and %d slow connections: %.2f s", idle, slow, time.Since(began).Seconds())
+	}
+	if n := p.counters()["oriel_forward_connections"]; n < idle+slow {
+		t.Errorf("%v connections are open", n)
+	}
+	p.term()
 }
 
 // TestBadForward sends what breaks other receivers and sees that nobody else is

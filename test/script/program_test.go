@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -21,7 +22,10 @@ type program struct {
 	http    string // host:port
 	es      string
 	forward string
+	journal string // "": off
+	token   string // the operator's, where callers need one
 	args    []string
+	wrap    []string // a program before it that ends as it does, such as ip netns exec
 	cmd     *exec.Cmd
 }
 
@@ -66,7 +70,8 @@ func (p *program) start() {
 		p.t.Fatal(err)
 	}
 	defer logFile.Close()
-	p.cmd = exec.Command(p.bin, append([]string{p.role, "--data-dir=" + filepath.Join(p.dir, "data")}, p.args...)...)
+	line := append(append(slices.Clone(p.wrap), p.bin, p.role, "--data-dir="+filepath.Join(p.dir, "data")), p.args...)
+	p.cmd = exec.Command(line[0], line[1:]...)
 	p.cmd.Stdout, p.cmd.Stderr = logFile, logFile
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	began := time.Now()

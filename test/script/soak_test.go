@@ -4,7 +4,6 @@ package script
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"fmt"
 	"net"
@@ -151,14 +150,6 @@ func tenantsChunk(c, tenants int) []byte {
 		entries = msgp.AppendString(msgp.AppendString(entries, "pod_name"), "web-0")
 	}
 	return chunkOf(entries, fmt.Sprintf("tenants-%d", c), "")
-}
-
-func gzipped(b []byte) []byte {
-	var out bytes.Buffer
-	w := gzip.NewWriter(&out)
-	w.Write(b)
-	w.Close()
-	return out.Bytes()
 }
 
 // TestSoakKills kills the process twenty times while it takes a million records
