@@ -1,6 +1,6 @@
-// Package console is Oriel's own page: the caller's tenants at /, and one
-// tenant's charts and log lines at /t/{tenant}/, for the minutes before anybody
-// opens Grafana. It needs no script to show what is there, and with one it
+// Package console is Oriel's own page: the caller's tenants at /, one tenant's
+// charts and log lines as they come in at /t/{tenant}/, and its dashboards, drawn
+// from the JSON that goes to Grafana, at /t/{tenant}/d/{dashboard}. It needs no script to show what is there, and with one it
 // moves. It loads nothing from anywhere else.
 //
 //	api := console.New(console.Options{Directory: reg, Searcher: logs, Onboarding: loop.Stages})
@@ -11,6 +11,7 @@ package console
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -21,6 +22,7 @@ import (
 	"net/http"
 	"path"
 
+	"github.com/oriel-project/oriel/dashboards"
 	"github.com/oriel-project/oriel/internal/clock"
 	"github.com/oriel-project/oriel/internal/httpx"
 	"github.com/oriel-project/oriel/logging"
@@ -42,6 +44,8 @@ type Options struct {
 	// Onboarding says how far a tenant's window is: the seconds each finished
 	// stage took, and the stages that are missing. Nil: all done.
 	Onboarding func(tenant.ID) (seconds map[string]float64, missing []string)
+	// Boards gives a tenant's dashboards as they are now. Nil: there are none.
+	Boards func(context.Context, tenant.ID) []dashboards.Dashboard
 	// Notices are what every caller of / should know of this installation, one
 	// sentence each.
 	Notices []string
@@ -74,6 +78,8 @@ func New(o Options) httpx.API {
 	m := httpx.NewMux(c.error)
 	get := []string{http.MethodGet, http.MethodHead}
 	m.Handle(httpx.Route{Methods: get, Pattern: "/{$}", Access: httpx.Read}, c.root)
+	m.Handle(httpx.Route{Methods: get, Pattern: "/d/{key}", Access: httpx.Read}, c.dashboard)
+	m.Handle(httpx.Route{Methods: get, Pattern: "/d/{key}/model", Access: httpx.Read}, c.model)
 	// The assets are the same for everybody and in everybody's copy of Oriel.
 	m.Handle(httpx.Route{Methods: get, Pattern: "/assets/{hash}/{name}", Access: httpx.Open}, c.asset)
 	return m

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/oriel-project/oriel/dashboards"
 	"github.com/oriel-project/oriel/internal/golden"
 	"github.com/oriel-project/oriel/logging"
 	"github.com/oriel-project/oriel/logging/mem"
@@ -92,6 +93,13 @@ func options(t *testing.T) Options {
 			return map[string]float64{"scrape": 0.4}, []string{"dashboards"}
 		},
 		Notices: []string{"Everybody on this machine is the operator."},
+		Boards: func(_ context.Context, id tenant.ID) []dashboards.Dashboard {
+			t, ok := teams.Lookup(id)
+			if !ok {
+				return nil
+			}
+			return dashboards.Render(dashboards.Input{Tenant: t, GatewayURL: "http://localhost"}).Boards
+		},
 	}
 }
 
@@ -110,16 +118,22 @@ func get(o Options, scope tenant.Read, named tenant.ID, path string) *httptest.R
 var assetHash = regexp.MustCompile(`assets/[0-9a-f]{12}/`)
 
 func TestPages(t *testing.T) {
-	f := func(name string, o Options, scope tenant.Read, named tenant.ID) {
+	at := func(path, name string, o Options, scope tenant.Read, named tenant.ID) {
 		t.Helper()
-		w := get(o, scope, named, "/")
+		w := get(o, scope, named, path)
 		got := fmt.Sprintf("%d\n%s", w.Code, assetHash.ReplaceAllString(w.Body.String(), "assets/HASH/"))
 		golden.Check(t, name+".golden", []byte(got))
 		if csp := w.Header().Get("Content-Security-Policy"); csp != policy {
 			t.Errorf("%s: policy %q", name, csp)
 		}
 	}
+	f := func(name string, o Options, scope tenant.Read, named tenant.ID) {
+		t.Helper()
+		at("/", name, o, scope, named)
+	}
 	o := options(t)
+	at("/d/platform", "dashboard", o, scopetest.Read("shop"), "shop")
+	at("/d/nothing", "no_dashboard", o, scopetest.Read("shop"), "shop")
 	f("operator", o, scopetest.Operator(), "")
 	f("one_team", o, scopetest.Read("shop"), "")
 	f("tenant", o, scopetest.Read("shop"), "shop")
@@ -151,13 +165,36 @@ func TestForeignTenants(t *testing.T) {
 	}
 }
 
+// A dashboard, and what it is drawn from, is there for who may read the tenant;
+// to others it looks as one that does not exist.
+func TestForeignDashboards(t *testing.T) {
+	o := options(t)
+	for _, path := range []string{"/d/overview", "/d/overview/model", "/d/nothing", "/d/nothing/model"} {
+		mine := get(o, scopetest.Read("shop"), "shop", path)
+		if want := !strings.Contains(path, "nothing"); (mine.Code == 200) != want {
+			t.Errorf("%s of one's own: %d", path, mine.Code)
+		}
+		theirs, nobodys := get(o, scopetest.Read("shop"), "billing", path), get(o, scopetest.Read("shop"), "gone", path)
+		if theirs.Code != 404 || theirs.Body.String() != nobodys.Body.String() {
+			t.Errorf("%s: of another %d, of nobody %d\n%s", path, theirs.Code, nobodys.Code, theirs.Body)
+		}
+		if unnamed := get(o, scopetest.Read("shop"), "", path); unnamed.Code != 404 {
+			t.Errorf("%s of no tenant: %d", path, unnamed.Code)
+		}
+	}
+	model := get(o, scopetest.Read("shop"), "shop", "/d/logs/model")
+	if !strings.HasPrefix(model.Header().Get("Content-Type"), "application/json") || !strings.Contains(model.Body.String(), `"title": "Logs"`) {
+		t.Errorf("model: %v\n%.200s", model.Header(), model.Body)
+	}
+}
+
 // Nothing in a page runs or loads but what is Oriel's: neither a log line, nor
 // anything that stands in the page itself.
 func TestNothingForeign(t *testing.T) {
 	o := options(t)
-	inline := regexp.MustCompile(`(?i)<script(?:[^>]*>[^<]|[^>]*src="[^a])|<[^>]+\son[a-z]+\s*=|javascript:|<style|\sstyle=|(?:src|href)="(?:[a-z]+:)?//`)
-	for _, named := range []tenant.ID{"", "shop"} {
-		page := get(o, scopetest.Operator(), named, "/").Body.String()
+	inline := regexp.MustCompile(`(?i)<script(?:[^>]*>[^<]|[^>]*src="(?:\.\./)*[^a.])|<[^>]+\son[a-z]+\s*=|javascript:|<style|\sstyle=|(?:src|href)="(?:[a-z]+:)?//`)
+	for path, named := range map[string]tenant.ID{"/?": "", "/": "shop", "/d/overview": "shop"} {
+		page := get(o, scopetest.Operator(), named, path).Body.String()
 		if m := inline.FindString(page); m != "" {
 			t.Errorf("page of %q holds %q", named, m)
 		}

@@ -51,11 +51,12 @@ func (c *console) tenant(w http.ResponseWriter, r *http.Request, id tenant.ID) {
 		ID       tenant.ID
 		Clusters []cluster
 		State    state
+		Tabs     []tab
 		Charts   []chart
 		Lines    []line
 		Trouble  string
 	}{
-		c.base(string(id)), id, clusters(t), c.state(id),
+		c.base(string(id)), id, clusters(t), c.state(id), c.tabs(id, "./", ""),
 		[]chart{
 			{"requests", "Requests"}, {"errors", "Error ratio"}, {"latency", "Latency"},
 			{"cpu", "CPU cores"}, {"memory", "Memory"}, {"logs", "Log records"},

@@ -3,6 +3,7 @@ package dashboards
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 )
 
 // schemaVersion of the classic dashboard JSON written here. Grafana migrates
@@ -255,5 +256,5 @@ func (b board) encode(n Names) Dashboard {
 	if err != nil {
 		panic(fmt.Sprintf("dashboards: a board of our own cannot be encoded: %v", err))
 	}
-	return Dashboard{UID: b.UID, Title: b.Title, JSON: raw}
+	return Dashboard{Key: strings.TrimPrefix(b.UID, n.Board("")), UID: b.UID, Title: b.Title, JSON: raw}
 }

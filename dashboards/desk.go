@@ -27,6 +27,15 @@ var kinds = []struct {
 	{boardPlatform, "Platform", "Whether what is collected arrives: agents, scrapes, lag, gaps, refusals, limits.", platform},
 }
 
+// Keys gives the keys of a tenant's dashboards, in the order in which they are linked.
+func Keys() []string {
+	out := make([]string, len(kinds))
+	for i, k := range kinds {
+		out[i] = k.key
+	}
+	return out
+}
+
 // desk is where one dashboard is made.
 type desk struct {
 	n     Names

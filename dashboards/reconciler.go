@@ -163,17 +163,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, id tenant.ID) error {
 	if err != nil {
 		return err
 	}
-	in := Input{
-		Tenant:         t,
-		Isolation:      r.o.Isolation,
-		GatewayURL:     r.o.GatewayURL,
-		PageURL:        r.o.PageURL,
-		ScrapeInterval: fmt.Sprintf("%dms", r.o.ScrapeInterval.Milliseconds()),
-	}
-	if r.o.Metrics != nil {
-		in.Metrics, in.Own = r.o.Metrics(ctx, id)
-	}
-	w := Render(in)
+	w := r.render(ctx, t)
 	if err := r.written.recall(w.Boards); err != nil {
 		return err
 	}
@@ -187,6 +177,30 @@ func (r *Reconciler) Reconcile(ctx context.Context, id tenant.ID) error {
 	}
 	// Only now, when Grafana has the token in use.
 	return r.revokeBut(id, e.ID)
+}
+
+func (r *Reconciler) render(ctx context.Context, t tenant.Tenant) Window {
+	in := Input{
+		Tenant:         t,
+		Isolation:      r.o.Isolation,
+		GatewayURL:     r.o.GatewayURL,
+		PageURL:        r.o.PageURL,
+		ScrapeInterval: fmt.Sprintf("%dms", r.o.ScrapeInterval.Milliseconds()),
+	}
+	if r.o.Metrics != nil {
+		in.Metrics, in.Own = r.o.Metrics(ctx, t.ID)
+	}
+	return Render(in)
+}
+
+// Boards gives a tenant's dashboards as they are to be now, none for a tenant
+// that the Directory does not know. No Target is asked.
+func (r *Reconciler) Boards(ctx context.Context, id tenant.ID) []Dashboard {
+	t, ok := r.o.Directory.Lookup(id)
+	if !ok || !named(id) {
+		return nil
+	}
+	return r.render(ctx, t).Boards
 }
 
 // named reports whether the ID is one that a tenant can have, and so the name of

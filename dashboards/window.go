@@ -72,9 +72,9 @@ func (n Names) Board(key string) string { return n.Prefix + "-" + key }
 
 // Dashboards are the uids of all the tenant's dashboards, the overview first.
 func (n Names) Dashboards() []string {
-	out := make([]string, len(kinds))
-	for i, k := range kinds {
-		out[i] = n.Board(k.key)
+	out := Keys()
+	for i, k := range out {
+		out[i] = n.Board(k)
 	}
 	return out
 }
@@ -112,6 +112,7 @@ const (
 // Dashboard is one dashboard in classic JSON, with a mark in "oriel" (tenant and
 // hash of the rest) and the tag Tag.
 type Dashboard struct {
+	Key   string // ends its uid: overview, workloads, ...; "" of a copy
 	UID   string
 	Title string
 	JSON  []byte

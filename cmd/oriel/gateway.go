@@ -279,7 +279,7 @@ func (g *gateway) newAPIs() error {
 		relay.NewReceiver(relay.ReceiverOptions{Appender: g.intake, Stamper: g.stamper, Logger: g.log, Registerer: g.reg}),
 		admin.New(admin.Options{Tenants: g.directory, Tokens: g.tokens, MergeLogs: g.mergeLogs, Logger: g.log}),
 		console.New(console.Options{
-			Directory: g.directory, Searcher: g.logs, Rates: g.intake.now, Onboarding: g.loop.Stages,
+			Directory: g.directory, Searcher: g.logs, Rates: g.intake.now, Onboarding: g.loop.Stages, Boards: g.windows.Boards,
 			Notices: g.windows.notices, Version: version, Logger: g.log,
 		}),
 	)

@@ -42,7 +42,7 @@ function reasonOf(reply) {
 }
 
 // every calls f now and then again and again, never twice at once, and not while
-// nobody looks. onTrouble gets the error, or null after a success.
+// nobody looks. seconds may be a function, asked each time. onTrouble gets the error, or null after a success.
 export function every(seconds, f, running, onTrouble) {
   let busy = false, again = false, timer;
   async function run() {
@@ -52,13 +52,13 @@ export function every(seconds, f, running, onTrouble) {
       return;
     }
     busy = true;
-    let wait = seconds;
+    let wait = typeof seconds === "function" ? seconds() : seconds;
     try {
       await f();
       onTrouble(null);
     } catch (e) {
       onTrouble(e);
-      wait = seconds * 2;
+      wait *= 2;
     }
     busy = false;
     if (again) {

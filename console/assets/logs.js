@@ -53,7 +53,8 @@ export class Lines {
   }
 }
 
-function lineOf(hit) {
+// lineOf makes a line of a hit; about, if given, adds to what opens below it.
+export function lineOf(hit, about) {
   const source = hit._source || {};
   const field = (name) => String(((hit.fields || {})[name] || [])[0] ?? source[name] ?? "");
   const stamp = field("@timestamp") || String((hit.sort || [])[0] || "");
@@ -75,6 +76,7 @@ function lineOf(hit) {
     const pre = document.createElement("pre");
     pre.textContent = JSON.stringify(source, null, 2);
     details.append(pre);
+    if (about) about(details, field);
   });
   li.append(details);
   return li;

@@ -64,8 +64,8 @@ export async function plan() {
 
 // scrapeInterval gives the seconds between two samples of a target; a minute's
 // worth of a few targets tells.
-export async function scrapeInterval() {
-  const reply = await getJSON("api/v1/query?" + new URLSearchParams({ query: "up[1m]", limit: 5 }));
+export async function scrapeInterval(root = "") {
+  const reply = await getJSON(root + "api/v1/query?" + new URLSearchParams({ query: "up[1m]", limit: 5 }));
   let least = 15;
   for (const { values } of reply.data.result) {
     for (let i = 1; i < values.length; i++) least = Math.min(least, values[i][0] - values[i - 1][0]);

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +23,7 @@ import (
 	"github.com/oriel-project/oriel/dashboards"
 	"github.com/oriel-project/oriel/dashboards/grafanatest"
 	"github.com/oriel-project/oriel/tenant"
+	"github.com/oriel-project/oriel/test/debian"
 )
 
 // panel is what of a panel of a dashboard its queries need.
@@ -143,6 +145,41 @@ func TestDemoPanels(t *testing.T) {
 			}
 		}
 	}
+	pagesOf(t, "http://"+p.http)
+}
+
+// pagesOf looks at the demo's dashboards on Oriel's own page, in a browser: every
+// panel shows something. Pictures of all of them are left in ORIEL_CACHE/shots.
+func pagesOf(t *testing.T, base string) {
+	shots := filepath.Join(os.Getenv("ORIEL_CACHE"), "shots")
+	if err := os.MkdirAll(shots, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	shown := regexp.MustCompile(`<path class="series|<rect class="bar-part|<dd class="figure|<tbody><tr|<li class="(?:trace|debug|info|warn|error|fatal)"`)
+	section := regexp.MustCompile(`(?s)<section class="card panel.*?</section>`)
+	for _, key := range dashboards.Keys() {
+		url := base + "/t/shop/d/" + key + "?from=now-15m&to=now"
+		dom := debian.Chromium(t, "--virtual-time-budget=15000", "--window-size=1500,4000", "--dump-dom", url)
+		panels := section.FindAllString(dom, -1)
+		if len(panels) < 5 {
+			t.Errorf("%s: %d panels", key, len(panels))
+		}
+		for _, p := range panels {
+			if !shown.MatchString(p) {
+				t.Errorf("%s shows a panel without anything in it: %.1500s", key, p)
+			}
+		}
+		if !strings.Contains(dom, `id="trouble" class="trouble" role="status" hidden`) {
+			t.Errorf("%s is in trouble", key)
+		}
+		for look, args := range map[string][]string{
+			"wide-light": {"--window-size=1500,2000", "--blink-settings=preferredColorScheme=1"},
+			"phone-dark": {"--window-size=420,2600", "--blink-settings=preferredColorScheme=0"},
+		} {
+			debian.Chromium(t, append(args, "--virtual-time-budget=15000", "--screenshot="+filepath.Join(shots, key+"-"+look+".png"), url)...)
+		}
+	}
+	t.Logf("pictures of the pages are in %s", shots)
 }
 
 func has(panels []panel, title string) bool {
