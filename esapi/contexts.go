@@ -220,7 +220,7 @@ func (c *call) scrollPage(id string, keep time.Duration, begin time.Time) (reply
 			q.Aggs, q.TotalMax = nil, -1
 		}
 		var err error
-		if res, err = sc.view.Search(c.r.Context(), q); err != nil {
+		if res, err = sc.search.Run(q, func(q logging.Query) (*logging.Result, error) { return sc.view.Search(c.r.Context(), q) }); err != nil {
 			return reply{}, err
 		}
 		if first {

@@ -56,7 +56,7 @@ func ask(ctx context.Context, v logging.View, s *dsl.Search, ch chosen) (*loggin
 	if err := exactAfter(ctx, v, s, &q); err != nil {
 		return nil, err
 	}
-	return v.Search(ctx, q)
+	return s.Run(q, func(q logging.Query) (*logging.Result, error) { return v.Search(ctx, q) })
 }
 
 // exactAfter mends search_after: clients hand dates back as milliseconds, while

@@ -12,7 +12,9 @@ import (
 // values of one bucket (standard error 0.41 %) and Percentiles beyond 65,536
 // values of one bucket (within 0.5 % of the value). Neither depends on the order.
 // A percentile is the value at that rank of all values, linearly between
-// neighbours (rank p/100*(n-1)). Not safe for concurrent use.
+// neighbours (rank p/100*(n-1)). Empty buckets of Terms (MinDocs 0) are those of
+// terms that one of the documents has, in whichever bucket. Not safe for
+// concurrent use.
 type Aggregator struct {
 	bounds *aggBounds
 	plan   *groupPlan
@@ -90,6 +92,10 @@ func newPlan(a Agg, b *aggBounds) (plan, error) {
 		return newHistogram(of, a.Sub, b)
 	case Terms:
 		return newTerms(of, a.Sub, b)
+	case Composite:
+		return newComposite(of, a.Sub, b)
+	case GeohashGrid:
+		return newGeohashGrid(of, a.Sub, b)
 	case Filters:
 		return newFilters(of, a.Sub, b)
 	case FilterAgg:
@@ -102,7 +108,7 @@ func newPlan(a Agg, b *aggBounds) (plan, error) {
 	}
 	switch of := a.Of.(type) {
 	case Metric:
-		if of.Kind < Avg || of.Kind > Percentiles {
+		if of.Kind < Avg || of.Kind > PercentileRanks {
 			return nil, fmt.Errorf("%w: aggregation %q: unknown metric %d", ErrQuery, a.Name, of.Kind)
 		}
 		return newMetric(of, b), nil
@@ -289,7 +295,10 @@ func (r AggResult) number(of string) float64 {
 	case r.Percentiles != nil:
 		if p, err := strconv.ParseFloat(of, 64); err == nil {
 			for _, x := range r.Percentiles {
-				if x.Percent == p {
+				switch {
+				case r.Ranks && x.Value == p:
+					return x.Percent
+				case !r.Ranks && x.Percent == p:
 					return x.Value
 				}
 			}

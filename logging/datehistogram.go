@@ -2,6 +2,7 @@ package logging
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 )
@@ -12,6 +13,8 @@ type dateHistogramPlan struct {
 	rounding     rounding
 	missing      int64 // the place of Missing
 	missingKnown bool
+
+	hardFrom, hardUntil int64 // the places that are listed
 
 	from, until, place int64 // the times in [from, until) are in place
 	valid              bool  // else they are in none
@@ -34,12 +37,29 @@ func newDateHistogram(h DateHistogram, sub []Agg, b *aggBounds) (*dateHistogramP
 	p.near.step = int64(h.Fixed)
 	p.next = func(at int64) int64 { return p.rounding.next(time.Unix(0, at)).UnixNano() }
 	p.key = func(at int64) Value { return Time(time.Unix(0, at)) }
+	p.hardFrom, p.hardUntil = math.MinInt64, math.MaxInt64
+	if h.HardMin != nil && inNanos(*h.HardMin) {
+		p.hardFrom = p.rounding.floor(*h.HardMin).UnixNano()
+	}
+	if h.HardMax != nil && inNanos(*h.HardMax) {
+		p.hardUntil = p.rounding.floor(*h.HardMax).UnixNano()
+	}
 	if h.Missing != nil {
 		if t, ok := h.Missing.time(); ok && inNanos(t) {
-			p.missing, p.missingKnown = p.rounding.floor(t).UnixNano(), true
+			p.missing = p.rounding.floor(t).UnixNano()
+			p.missingKnown = p.listed(p.missing)
 		}
 	}
 	return p, err
+}
+
+// Next gives the start of the bucket behind the one that starts at t.
+func (h DateHistogram) Next(t time.Time) time.Time {
+	r := rounding{fixed: h.Fixed, calendar: h.Calendar, zone: h.Zone, offset: h.Offset}
+	if r.zone == nil {
+		r.zone = time.UTC
+	}
+	return r.next(t)
 }
 
 func (p *dateHistogramPlan) make() (collector, error) {
@@ -47,6 +67,11 @@ func (p *dateHistogramPlan) make() (collector, error) {
 }
 
 func (*dateHistogramPlan) countable(*run) (bool, error) { return false, nil }
+
+// listed reports whether a place lies within the hard bounds.
+func (p *dateHistogramPlan) listed(place int64) bool {
+	return place >= p.hardFrom && place < p.hardUntil
+}
 
 // seek makes [from, until) hold t.
 func (p *dateHistogramPlan) seek(t int64) {
@@ -56,7 +81,7 @@ func (p *dateHistogramPlan) seek(t int64) {
 	p.from, p.until, p.valid = t, t+1, false
 	if t >= minNanos && t < maxNanos {
 		p.from, p.until, p.place = p.rounding.span(t)
-		p.valid = true
+		p.valid = p.listed(p.place)
 	}
 }
 
@@ -98,8 +123,9 @@ func (h *dateHistogram) add(d *Doc) error {
 	places := some[:0]
 	for _, v := range vals {
 		if t, ok := v.time(); ok && inNanos(t) {
-			h.seek(t.UnixNano())
-			places = append(places, h.place)
+			if h.seek(t.UnixNano()); h.valid {
+				places = append(places, h.place)
+			}
 		}
 	}
 	return h.addAt(places, d)
@@ -232,6 +258,9 @@ func (h *dateHistogram) addMinutes(r *run) (ok bool, err error) {
 		n := 0
 		for ; i < len(counts) && counts[i].Minute*int64(time.Minute) < h.until; i++ {
 			n += counts[i].Rows
+		}
+		if !h.valid {
+			continue
 		}
 		in, err := h.at(h.place)
 		if err != nil {

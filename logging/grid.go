@@ -268,6 +268,11 @@ func (*histogramPlan) countable(*run) (bool, error) { return false, nil }
 
 func (p *histogramPlan) place(x float64) (int64, bool) {
 	at := math.Floor((x - p.Offset) / p.Interval)
+	if p.HardMin != nil || p.HardMax != nil {
+		if key := at*p.Interval + p.Offset; p.HardMin != nil && key < *p.HardMin || p.HardMax != nil && key > *p.HardMax {
+			return 0, false
+		}
+	}
 	return int64(at), math.Abs(at) < 1<<53
 }
 

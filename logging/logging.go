@@ -228,13 +228,15 @@ type AggResult struct {
 	ValueIsDate bool     // the value is milliseconds since the epoch
 	Stats       *Stats
 	Percentiles []Percentile // in the order asked for
+	Ranks       bool         // Percentiles are PercentileRanks
 	Hits        []Hit        // TopHits, TopMetrics
 }
 
 // Bucket is one group of documents.
 type Bucket struct {
 	Key      Value
-	Name     string // Filters: the filter's name
+	Keys     []Value // Composite: one a source, Missing where it has none
+	Name     string  // Filters: the filter's name
 	DocCount int64
 	Sub      map[string]AggResult
 }
@@ -246,5 +248,6 @@ type Stats struct {
 	IsDate                  bool
 }
 
-// Percentile is one of the asked for; Value is NaN where there are no values.
+// Percentile is one of the asked for. What was computed (Value of Percentiles,
+// Percent of PercentileRanks) is NaN where there are no values.
 type Percentile struct{ Percent, Value float64 }

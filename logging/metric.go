@@ -47,7 +47,7 @@ func (p *metricPlan) make() (collector, error) {
 	switch p.Kind {
 	case Cardinality:
 		return &cardinality{plan: p}, p.bounds.hold(sketchBytes, "cardinality of", p.Field.Name)
-	case Percentiles:
+	case Percentiles, PercentileRanks:
 		return &percentiles{moments: moments{plan: p}}, p.bounds.hold(sketchBytes+momentsBytes, "percentiles of", p.Field.Name)
 	}
 	if len(p.slab) == 0 {
@@ -347,7 +347,7 @@ func (s Stats) Variance() float64 {
 	return max((s.SumOfSqr-s.Sum*s.Sum/n)/n, 0)
 }
 
-// percentiles is Percentiles.
+// percentiles is Percentiles and PercentileRanks.
 type percentiles struct {
 	moments
 	sketch quantiles
@@ -378,6 +378,15 @@ func (c *percentiles) addRows(r *run, sel []uint32) (bool, error) {
 
 func (c *percentiles) result() (AggResult, error) {
 	out := make([]Percentile, len(c.plan.Percents))
+	if c.plan.Kind == PercentileRanks {
+		for i, x := range c.plan.Percents {
+			out[i] = Percentile{Percent: math.NaN(), Value: x}
+			if c.stats.Count > 0 && !math.IsNaN(x) {
+				out[i].Percent = 100 * c.sketch.below(x, c.stats.Min, c.stats.Max)
+			}
+		}
+		return AggResult{Percentiles: out, Ranks: true}, nil
+	}
 	for i, p := range c.plan.Percents {
 		out[i] = Percentile{Percent: p, Value: math.NaN()}
 		if c.stats.Count > 0 && !math.IsNaN(p) {

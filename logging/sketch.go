@@ -263,3 +263,75 @@ func (q *quantiles) ranked(rank int) float64 {
 	}
 	return math.Inf(1)
 }
+
+// below gives the share of the values below x, from 0 to 1, those equal to it
+// counting half, and linearly between neighbours; least and greatest are the
+// ends. There must be values.
+func (q *quantiles) below(x, least, greatest float64) float64 {
+	switch {
+	case x < least:
+		return 0
+	case x > greatest:
+		return 1
+	case q.sketched:
+		return q.sketchedBelow(x) / float64(q.n)
+	}
+	if !q.sorted {
+		slices.Sort(q.vals)
+		q.sorted = true
+	}
+	from, to := q.equals(x)
+	if from < to {
+		return float64(from+to) / 2 / float64(q.n)
+	}
+	// Between two values, each of which stands in the middle of its equals.
+	a, b := q.vals[from-1], q.vals[from]
+	aFrom, _ := q.equals(a)
+	_, bTo := q.equals(b)
+	low, high := float64(aFrom+from)/2, float64(from+bTo)/2
+	return (low + (high-low)*(x-a)/(b-a)) / float64(q.n)
+}
+
+// equals gives the range of the sorted values that are x.
+func (q *quantiles) equals(x float64) (from, to int) {
+	from, found := slices.BinarySearch(q.vals, x)
+	if !found {
+		return from, from
+	}
+	to, _ = slices.BinarySearchFunc(q.vals, x, func(v, x float64) int {
+		if v <= x {
+			return -1
+		}
+		return 1
+	})
+	return from, to
+}
+
+// sketchedBelow counts what lies below x; of x's own bucket a share.
+func (q *quantiles) sketchedBelow(x float64) float64 {
+	negatives := 0
+	for _, n := range q.neg.counts {
+		negatives += n
+	}
+	switch {
+	case x < 0:
+		return float64(negatives) - q.neg.below(-x)
+	case x == 0:
+		return float64(negatives) + float64(q.zeros)/2
+	}
+	return float64(negatives+q.zeros) + q.pos.below(x)
+}
+
+// below counts the amounts below x.
+func (c *logCounts) below(x float64) float64 {
+	at := math.Log(x) / logGamma
+	k := int(math.Ceil(at)) - c.first
+	n := 0
+	for i := range c.counts[:max(0, min(k, len(c.counts)))] {
+		n += c.counts[i]
+	}
+	if k < 0 || k >= len(c.counts) {
+		return float64(n)
+	}
+	return float64(n) + float64(c.counts[k])*(1-(math.Ceil(at)-at))
+}

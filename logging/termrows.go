@@ -39,6 +39,7 @@ const (
 	modeCodes                   // codes, by
 	modeStrings                 // strs
 	modeNumbers                 // nums
+	modePoints                  // points of the plan
 )
 
 // load asks the rows for the field, once a run.
@@ -50,6 +51,13 @@ func (p *termsPlan) load(r *run) error {
 	c.run, c.mode = r.id, modeDocs
 	if !plainName(p.Field) {
 		return nil
+	}
+	if p.points != nil {
+		ok, err := p.points.load(r)
+		if ok {
+			c.mode = modePoints
+		}
+		return err
 	}
 	c.none = noID
 	if p.Missing != nil {
@@ -70,8 +78,8 @@ func (p *termsPlan) load(r *run) error {
 		c.mode, c.strs = modeStrings, strs
 		return nil
 	}
-	if p.include != nil || p.exclude != nil {
-		return nil // they know numbers as they were written
+	if p.admits != nil {
+		return nil // it knows numbers as they were written
 	}
 	nums, ok, err := r.rows.Numbers(p.Field)
 	if err != nil {
@@ -190,7 +198,7 @@ func (t *terms) addRows(r *run, sel []uint32) (bool, error) {
 			return true, err
 		}
 		return true, t.addCodes(r, sel)
-	case modeStrings, modeNumbers:
+	case modeStrings, modeNumbers, modePoints:
 		return true, t.addIDs(r, sel)
 	}
 	return false, nil
@@ -305,8 +313,15 @@ func (t *terms) addIDs(r *run, sel []uint32) error {
 // idOfRow gives the id of a row of strings or numbers.
 func (p *termsPlan) idOfRow(i uint32) (uint32, error) {
 	c := &p.columns
-	if c.mode == modeNumbers {
+	switch c.mode {
+	case modeNumbers:
 		return p.idOfNumber(c.nums.Vals[i])
+	case modePoints:
+		cell, ok := p.points.cellOf(i)
+		if !ok {
+			return noID, nil
+		}
+		return p.ids.ofString(cell, p.bounds, p.Field.Name)
 	}
 	from, to := c.strs.Off[i], c.strs.Off[i+1]
 	if from == to {
@@ -314,7 +329,7 @@ func (p *termsPlan) idOfRow(i uint32) (uint32, error) {
 	}
 	// A string of the rows' bytes: it is looked up, and copied where it is kept.
 	s := unsafe.String(&c.strs.Data[from], to-from)
-	if p.include == nil && p.exclude == nil {
+	if p.admits == nil {
 		return p.ids.ofString(s, p.bounds, p.Field.Name)
 	}
 	return p.id(String(s))

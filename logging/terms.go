@@ -44,12 +44,13 @@ func sameKey(a, b Value) bool {
 
 type termsPlan struct {
 	Terms
-	bounds           *aggBounds
-	sub              *groupPlan
-	include, exclude map[string]bool
-	by               []termsBy
-	ids              termIDs
-	columns          termColumns
+	bounds  *aggBounds
+	sub     *groupPlan
+	admits  func(key string) bool // nil: every key
+	by      []termsBy
+	ids     termIDs
+	columns termColumns
+	points  *pointColumns // of a GeohashGrid, whose keys are made of points
 }
 
 // termsBy is a TermsOrder understood.
@@ -63,7 +64,11 @@ type termsBy struct {
 const termsSizeDefault = 10
 
 func newTerms(t Terms, sub []Agg, b *aggBounds) (*termsPlan, error) {
-	p := &termsPlan{Terms: t, bounds: b, ids: newTermIDs(), include: set(t.Include), exclude: set(t.Exclude)}
+	p := &termsPlan{Terms: t, bounds: b, ids: newTermIDs()}
+	var err error
+	if p.admits, err = t.keyTest(); err != nil {
+		return nil, err
+	}
 	if p.Size == 0 {
 		p.Size = termsSizeDefault
 	}
@@ -89,9 +94,33 @@ func newTerms(t Terms, sub []Agg, b *aggBounds) (*termsPlan, error) {
 		}
 		p.by = append(p.by, by)
 	}
-	var err error
 	p.sub, err = newGroupPlan(sub, b)
 	return p, err
+}
+
+// keyTest gives the test for keys; nil where all are asked for.
+func (t Terms) keyTest() (func(key string) bool, error) {
+	include, exclude := set(t.Include), set(t.Exclude)
+	fits, err := patternTest(t.Field, t.IncludePattern)
+	if err != nil {
+		return nil, err
+	}
+	fitsNot, err := patternTest(t.Field, t.ExcludePattern)
+	if err != nil || include == nil && exclude == nil && fits == nil && fitsNot == nil {
+		return nil, err
+	}
+	return func(key string) bool {
+		return (include == nil || include[key]) && !exclude[key] && (fits == nil || fits(key)) && (fitsNot == nil || !fitsNot(key))
+	}, nil
+}
+
+// patternTest gives the test of a regular expression; nil for none.
+func patternTest(f Field, pattern string) (func(string) bool, error) {
+	if pattern == "" {
+		return nil, nil
+	}
+	re, err := NewRegexp(f, pattern)
+	return re.fits(), err
 }
 
 func set(of []string) map[string]bool {
@@ -105,14 +134,24 @@ func set(of []string) map[string]bool {
 	return m
 }
 
+// values gives what a document counts as.
+func (p *termsPlan) values(d *Doc) []Value {
+	if p.points != nil {
+		return p.points.cells(d)
+	}
+	vals := d.Values(p.Field)
+	if len(vals) == 0 && p.Missing != nil {
+		vals = []Value{*p.Missing}
+	}
+	return vals
+}
+
 func (p *termsPlan) make() (collector, error) { return &terms{plan: p}, nil }
 
 // id numbers a value; noID where it is not asked for.
 func (p *termsPlan) id(v Value) (uint32, error) {
-	if p.include != nil || p.exclude != nil {
-		if text := v.Text(); p.include != nil && !p.include[text] || p.exclude[text] {
-			return noID, nil
-		}
+	if p.admits != nil && !p.admits(v.Text()) {
+		return noID, nil
 	}
 	return p.ids.of(v, p.bounds, p.Field.Name)
 }
@@ -127,10 +166,7 @@ func (t *terms) at(id uint32) (*group, error) {
 }
 
 func (t *terms) add(d *Doc) error {
-	vals := d.Values(t.plan.Field)
-	if len(vals) == 0 && t.plan.Missing != nil {
-		vals = []Value{*t.plan.Missing}
-	}
+	vals := t.plan.values(d)
 	for i, v := range vals {
 		if slices.ContainsFunc(vals[:i], func(o Value) bool { return sameKey(v, o) }) {
 			continue // a document counts once a bucket
@@ -166,9 +202,18 @@ func (t *terms) result() (AggResult, error) {
 	var docs int64
 	var failed error
 	p, size := t.plan, t.plan.Size
-	t.slots.each(func(id uint32, g *group) {
+	each := t.slots.each
+	if p.MinDocs == 0 {
+		each = t.eachKey
+	}
+	each(func(id uint32, g *group) {
 		if g.docs < p.MinDocs || failed != nil {
 			return
+		}
+		if g.cols == nil && len(p.sub.plans) > 0 { // an empty one
+			if failed = p.sub.make(g); failed != nil {
+				return
+			}
 		}
 		docs += g.docs
 		n := term{group: g, key: p.ids.value(id)}
@@ -196,6 +241,21 @@ func (t *terms) result() (AggResult, error) {
 	}
 	r.OtherDocs = docs
 	return r, nil
+}
+
+// eachKey gives the groups of all keys, in the end empty ones of those that
+// other buckets have.
+func (t *terms) eachKey(fn func(id uint32, g *group)) {
+	seen := make([]bool, len(t.plan.ids.strs))
+	t.slots.each(func(id uint32, g *group) {
+		seen[id] = true
+		fn(id, g)
+	})
+	for id, ok := range seen {
+		if !ok {
+			fn(uint32(id), &group{})
+		}
+	}
 }
 
 // number computes what a bucket is ordered by.

@@ -15,18 +15,28 @@ import (
 // number of documents around them.
 func (s *Search) appendAggs(dst []byte, plans []aggPlan, res map[string]logging.AggResult, docs int64) []byte {
 	dst = append(dst, '{')
+	first := true
 	for i := range plans {
-		if i > 0 {
+		r, ok := res[plans[i].name]
+		if plans[i].pipe != nil && !ok {
+			continue // it has no value
+		}
+		if !first {
 			dst = append(dst, ',')
 		}
-		dst = s.appendAgg(dst, &plans[i], res[plans[i].name], docs)
+		first = false
+		dst = s.appendAgg(dst, &plans[i], r, docs)
 	}
 	return append(dst, '}')
 }
 
 func (s *Search) appendSubs(dst []byte, a *aggPlan, res map[string]logging.AggResult, docs int64) []byte {
 	for i := range a.subs {
-		dst = s.appendAgg(append(dst, ','), &a.subs[i], res[a.subs[i].name], docs)
+		r, ok := res[a.subs[i].name]
+		if !ok && (a.subs[i].pipe != nil || res != nil) {
+			continue // it has no value in this bucket, or the bucket is predicted
+		}
+		dst = s.appendAgg(append(dst, ','), &a.subs[i], r, docs)
 	}
 	return dst
 }
@@ -36,6 +46,12 @@ func (a *aggPlan) typedName(r logging.AggResult) string {
 	switch a.kind {
 	case "percentiles":
 		return "tdigest_percentiles"
+	case "percentile_ranks":
+		return "tdigest_percentile_ranks"
+	case "cumulative_sum", "serial_diff", "moving_fn", "moving_avg", "bucket_script", "sum_bucket", "avg_bucket":
+		return "simple_value"
+	case "max_bucket", "min_bucket":
+		return "bucket_metric_value"
 	case "terms":
 		if len(r.Buckets) == 0 {
 			return "sterms"
@@ -53,6 +69,9 @@ func (a *aggPlan) typedName(r logging.AggResult) string {
 
 func (s *Search) appendAgg(dst []byte, a *aggPlan, r logging.AggResult, docs int64) []byte {
 	name := a.name
+	if a.pipe != nil {
+		return s.appendPipe(dst, a, r)
+	}
 	if s.typedKeys {
 		name = a.typedName(r) + "#" + name
 	}
@@ -61,7 +80,13 @@ func (s *Search) appendAgg(dst []byte, a *aggPlan, r logging.AggResult, docs int
 		dst = append(a.meta.Append(append(dst, `"meta":`...)), ',')
 	}
 	switch of := a.of.(type) {
+	case nil: // a rate of documents
+		dst = a.appendValue(append(dst, `"value":`...), r)
 	case logging.Metric:
+		if a.rate != nil {
+			dst = a.appendValue(append(dst, `"value":`...), r)
+			break
+		}
 		dst = appendMetric(dst, a, of, r)
 	case logging.TopHits:
 		dst = s.appendTop(dst, a, r, docs)
@@ -70,27 +95,49 @@ func (s *Search) appendAgg(dst []byte, a *aggPlan, r logging.AggResult, docs int
 		dst = s.appendSubs(dst, a, r.Sub, r.DocCount)
 	case logging.Filters:
 		dst = s.appendFilters(dst, a, of, r)
+	case logging.Composite:
+		dst = s.appendComposite(dst, a, r)
 	case logging.Terms:
 		dst = append(dst, `"doc_count_error_upper_bound":0,"sum_other_doc_count":`...)
 		dst = append(appendInt(dst, r.OtherDocs), ',')
 		dst = s.appendBuckets(dst, a, r.Buckets)
 	default:
-		dst = s.appendBuckets(dst, a, ordered(a.order, r.Buckets))
+		dst = s.appendBuckets(dst, a, r.Buckets)
 	}
 	return append(dst, '}')
 }
 
 func (s *Search) appendBuckets(dst []byte, a *aggPlan, buckets []logging.Bucket) []byte {
-	dst = append(dst, `"buckets":[`...)
+	open, closing := byte('['), byte(']')
+	if a.keyed {
+		open, closing = '{', '}'
+	}
+	dst = append(append(dst, `"buckets":`...), open)
 	for i, b := range buckets {
 		if i > 0 {
 			dst = append(dst, ',')
+		}
+		if a.keyed {
+			dst = append(jsontext.AppendString(dst, a.keyText(b.Key)), ':')
 		}
 		dst = a.appendKey(append(dst, '{'), b.Key)
 		dst = appendInt(append(dst, `"doc_count":`...), b.DocCount)
 		dst = append(s.appendSubs(dst, a, b.Sub, b.DocCount), '}')
 	}
-	return append(dst, ']')
+	return append(dst, closing)
+}
+
+// keyText writes a histogram's key as a name.
+func (a *aggPlan) keyText(key logging.Value) string {
+	switch {
+	case key.Kind == logging.KindTime && a.format != nil:
+		return a.format.Format(key.Time, a.zone)
+	case key.Kind == logging.KindTime:
+		return defaultDates.Format(key.Time, a.zone)
+	case a.decimals != nil:
+		return a.decimals.Format(key.Float)
+	}
+	return javaFloat(key.Float)
 }
 
 // appendKey writes a bucket's key. A date histogram has key_as_string first.
@@ -114,12 +161,17 @@ func (a *aggPlan) appendKey(dst []byte, key logging.Value) []byte {
 		dst = append(appendInt(append(dst, `"key":`...), key.Time.UnixMilli()), ',')
 		return append(jsontext.AppendString(append(dst, `"key_as_string":`...), text), ',')
 	}
-	return append(appendValue(append(dst, `"key":`...), key), ',')
+	dst = append(appendValue(append(dst, `"key":`...), key), ',')
+	if x, ok := missingNumber(key); ok && a.decimals != nil && !a.decimals.raw {
+		dst = append(jsontext.AppendString(append(dst, `"key_as_string":`...), a.decimals.Format(x)), ',')
+	}
+	return dst
 }
 
 func (s *Search) appendFilters(dst []byte, a *aggPlan, of logging.Filters, r logging.AggResult) []byte {
 	open, closing := byte('{'), byte('}')
-	if a.unnamed {
+	list := a.unnamed || a.ranges != nil && !a.keyed
+	if list {
 		open, closing = '[', ']'
 	}
 	dst = append(append(dst, `"buckets":`...), open)
@@ -127,14 +179,21 @@ func (s *Search) appendFilters(dst []byte, a *aggPlan, of logging.Filters, r log
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		if !a.unnamed {
+		if !list {
 			dst = append(jsontext.AppendString(dst, f.Name), ':')
 		}
 		var b logging.Bucket
 		if i < len(r.Buckets) {
 			b = r.Buckets[i]
 		}
-		dst = appendInt(append(dst, `{"doc_count":`...), b.DocCount)
+		dst = append(dst, '{')
+		if a.ranges != nil {
+			if list {
+				dst = append(jsontext.AppendString(append(dst, `"key":`...), f.Name), ',')
+			}
+			dst = appendRangeBucket(dst, a.ranges[i])
+		}
+		dst = appendInt(append(dst, `"doc_count":`...), b.DocCount)
 		dst = append(s.appendSubs(dst, a, b.Sub, b.DocCount), '}')
 	}
 	return append(dst, closing)
@@ -179,20 +238,37 @@ func ordered(order []logging.TermsOrder, buckets []logging.Bucket) []logging.Buc
 
 func orderNumber(b logging.Bucket, by string) (float64, bool) {
 	for name, r := range b.Sub {
-		if name == by && r.Value != nil {
-			return *r.Value, true
-		}
-		of, ok := strings.CutPrefix(by, name+".")
+		of, ok := strings.CutPrefix(by, name)
 		switch {
-		case !ok:
-		case r.Stats != nil && (r.Stats.Count > 0 || of == "count" || of == "sum"):
-			return statsNumber(*r.Stats, of), true
-		default:
-			for _, p := range r.Percentiles {
-				if javaFloat(p.Percent) == of && !math.IsNaN(p.Value) {
-					return p.Value, true
-				}
+		case ok && of == "":
+			return resultNumber(r, "")
+		case ok && of[0] == '.':
+			if x, ok := resultNumber(r, of[1:]); ok {
+				return x, true
 			}
+		}
+	}
+	return 0, false
+}
+
+// resultNumber gives a result's value, or one of its numbers by name.
+func resultNumber(r logging.AggResult, of string) (float64, bool) {
+	switch {
+	case of == normalized:
+		return resultNumber(r.Sub[normalized], "")
+	case r.Value != nil && (of == "" || of == "value"):
+		return *r.Value, true
+	case r.Stats != nil && (r.Stats.Count > 0 || of == "count" || of == "sum"):
+		return statsNumber(*r.Stats, of), true
+	}
+	want, isNumber := parseFloat(of)
+	for _, p := range r.Percentiles {
+		asked, x := p.Percent, p.Value
+		if r.Ranks {
+			asked, x = x, asked
+		}
+		if isNumber && asked == want && !math.IsNaN(x) {
+			return x, true
 		}
 	}
 	return 0, false
@@ -215,10 +291,14 @@ func statsNumber(s logging.Stats, of string) float64 {
 		return s.SumOfSqr
 	case "std_deviation", "std_deviation_population":
 		return dev
-	case "std_upper":
+	case "std_upper", "std_deviation_bounds.upper":
 		return s.Avg() + 2*dev
-	case "std_lower":
+	case "std_lower", "std_deviation_bounds.lower":
 		return s.Avg() - 2*dev
+	case "variance_sampling":
+		return s.Variance() * float64(s.Count) / float64(s.Count-1)
+	case "std_deviation_sampling":
+		return math.Sqrt(s.Variance() * float64(s.Count) / float64(s.Count-1))
 	}
 	return s.Variance()
 }

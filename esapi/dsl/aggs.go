@@ -14,15 +14,24 @@ type aggPlan struct {
 	of         logging.Aggregation
 	subs       []aggPlan
 
-	format    *DateFormat // of keys and dates
+	format    *DateFormat    // of keys and dates
+	decimals  *decimalFormat // of numbers
 	zone      *time.Location
 	order     []logging.TermsOrder // of histograms, applied to the reply
 	unnamed   bool                 // filters given as an array
 	unkeyed   bool                 // percentiles as an array
+	keyed     bool                 // buckets as an object
 	sigma     float64
+	percents  []float64 // percentiles, and values of percentile_ranks, asked for
 	hits      *hitsPlan // top_hits
 	topFields []string  // top_metrics
 	topSort   []sortKey
+
+	ranges []rangePlan     // range, date_range
+	parts  []compositePart // composite
+	pipe   *pipePlan       // pipeline aggregations
+	rate   *ratePlan
+	scaled *scaledPlan // a metric's script
 }
 
 // Bounds of a request's aggregations.
@@ -37,7 +46,7 @@ const (
 
 // Aggregations that exist in Elasticsearch and are refused here by name: to
 // leave them out would be a wrong result.
-const aggsRefused = " adjacency_matrix auto_date_histogram avg_bucket boxplot bucket_correlation bucket_count_ks_test bucket_script bucket_selector bucket_sort categorize_text children composite cumulative_cardinality cumulative_sum date_range derivative diversified_sampler frequent_item_sets geo_bounds geo_centroid geo_distance geo_line geohash_grid geohex_grid geotile_grid global inference ip_prefix ip_range matrix_stats max_bucket median_absolute_deviation min_bucket moving_avg moving_fn moving_percentiles multi_terms nested normalize parent percentile_ranks percentiles_bucket random_sampler range rare_terms rate reverse_nested sampler scripted_metric serial_diff significant_terms significant_text stats_bucket extended_stats_bucket string_stats sum_bucket t_test time_series top_metrics_bucket variable_width_histogram weighted_avg "
+const aggsRefused = " adjacency_matrix auto_date_histogram boxplot bucket_correlation bucket_count_ks_test bucket_selector bucket_sort categorize_text children cumulative_cardinality diversified_sampler frequent_item_sets geo_bounds geo_centroid geo_distance geo_line geohex_grid geotile_grid global inference ip_prefix ip_range matrix_stats median_absolute_deviation moving_percentiles multi_terms normalize parent percentiles_bucket random_sampler rare_terms reverse_nested sampler scripted_metric significant_terms significant_text string_stats t_test time_series top_metrics_bucket variable_width_histogram weighted_avg "
 
 func (p *parser) aggs(n Node, depth int) ([]aggPlan, error) {
 	if n.Kind == Null {
@@ -122,7 +131,23 @@ func (p *parser) agg(name string, n Node, depth int) (aggPlan, error) {
 		if f, err = aggField(&a, body, "missing_order"); err == nil {
 			a.of = logging.MissingAgg{Field: f}
 		}
+	case "range", "date_range":
+		err = p.rangeAgg(&a, body, a.kind == "date_range")
+	case "composite":
+		err = p.composite(&a, body)
+	case "geohash_grid":
+		err = geohashGrid(&a, body)
+	case "nested":
+		path, _ := body.Get("path")
+		e := Illegal("[nested] nested path [%s] is not nested", clip(path.Text))
+		e.Type, e.Phase = "aggregation_execution_exception", true
+		err = e
+	case "rate":
+		err = p.rateAgg(&a, body)
 	default:
+		if _, ok := pipeKinds[a.kind]; ok {
+			return a, p.pipeline(&a, body)
+		}
 		err = p.metric(&a, body)
 	}
 	return a, err
@@ -132,6 +157,9 @@ func (p *parser) agg(name string, n Node, depth int) (aggPlan, error) {
 func storeAggs(plans []aggPlan) []logging.Agg {
 	var out []logging.Agg
 	for _, a := range plans {
+		if a.of == nil { // computed of the others
+			continue
+		}
 		out = append(out, logging.Agg{Name: a.name, Of: a.of, Sub: storeAggs(a.subs)})
 	}
 	return out
@@ -186,6 +214,10 @@ func aggFormat(a *aggPlan, n Node) error {
 		return nil
 	}
 	var err error
+	if isDecimal(v.Text) {
+		a.decimals, err = parseDecimal(v.Text)
+		return err
+	}
 	a.format, err = ParseDateFormat(v.Text)
 	return err
 }

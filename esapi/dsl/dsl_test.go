@@ -225,7 +225,9 @@ func run(t *testing.T, body string) string {
 	if err != nil {
 		return err.Error()
 	}
-	res, err := logging.Run(context.Background(), s.Query, slices.Values(testDocs()))
+	res, err := s.Run(s.Query, func(q logging.Query) (*logging.Result, error) {
+		return logging.Run(context.Background(), q, slices.Values(testDocs()))
+	})
 	if err != nil {
 		t.Fatalf("%s: %v", body, err)
 	}
@@ -268,13 +270,24 @@ func TestAggregations(t *testing.T) {
 			`{"t":{"top":[{"sort":["2024-01-20T12:30:45.123Z"],"metrics":{"status":404}}]}}`},
 		{`{"t":{"top_hits":{"size":1,"sort":[{"@timestamp":"desc"}],"_source":["message"]}}}`,
 			`{"t":{"hits":{"total":{"value":5,"relation":"eq"},"max_score":null,"hits":[{"_index":"logs-eu-shop","_id":"e","_score":null,"_source":{"message":"timeout"},"sort":[1709209905123]}]}}}`},
-		{`{"m":{"avg":{"field":"took","script":"_value*2"}}}`, `parsing_exception: [avg] aggregation [m] does not support [script]`},
-		{`{"m":{"derivative":{"buckets_path":"1"}}}`, `parsing_exception: [derivative] aggregation [m] is not supported`},
+		{`{"m":{"avg":{"field":"took","script":"_value*2"}}}`, `{"m":{"value":-3.5}}`},
+		{`{"m":{"derivative":{"buckets_path":"1"}}}`, `must have a histogram or date_histogram as parent`},
+		{`{"m":{"significant_terms":{"field":"level"}}}`, `parsing_exception: [significant_terms] aggregation [m] is not supported`},
 		{`{"m":{"foo":{}}}`, `parsing_exception: Unknown aggregation type [foo]`},
-		{`{"m":{"date_histogram":{"field":"@timestamp","fixed_interval":"1h","keyed":true}}}`, `does not support [keyed]`},
+		{`{"m":{"date_histogram":{"field":"@timestamp","calendar_interval":"1M","keyed":true,"format":"yyyy-MM"}}}`, `{"m":{"buckets":{"2024-01":{"key_as_string":"2024-01","key":1704067200000,"doc_count":2},"2024-02":{"key_as_string":"2024-02","key":1706745600000,"doc_count":3}}}}`},
 		{`{"m":{"date_histogram":{"field":"@timestamp","fixed_interval":"1s","extended_bounds":{"min":0,"max":1709209905123}}}}`, `too_many_buckets_exception`},
 		{`{"m":{"terms":{"field":"level","size":0}}}`, `[size] must be greater than or equal to 1`},
-		{`{"m":{"terms":{"field":"level","include":"er.*"}}}`, `arrays of exact values`},
+		{`{"m":{"terms":{"field":"level","include":"er.*"}}}`, `"buckets":[{"key":"error","doc_count":2}]`},
+		{`{"m":{"terms":{"field":"level","include":"er~"}}}`, `illegal_argument_exception: [include] of [m]: regular expression /er~/: operator ~ is not supported`},
+		// Of the rates there is no real engine to compare with: x-pack has them.
+		{`{"h":{"date_histogram":{"field":"@timestamp","calendar_interval":"1M"},"aggs":{"r":{"rate":{"unit":"day"}},"s":{"rate":{"field":"took","unit":"day","mode":"sum"}},"c":{"rate":{"field":"status","mode":"value_count","unit":"year"}},"n":{"rate":{}}}}}`,
+			`{"h":{"buckets":[{"key_as_string":"2024-01-01T00:00:00.000Z","key":1704067200000,"doc_count":2,"r":{"value":0.06451612903225806},"s":{"value":0.0},"c":{"value":24.0},"n":{"value":2.0}},{"key_as_string":"2024-02-01T00:00:00.000Z","key":1706745600000,"doc_count":3,"r":{"value":0.10344827586206896},"s":{"value":-0.1206896551724138},"c":{"value":24.0},"n":{"value":3.0}}]}}`},
+		{`{"h":{"date_histogram":{"field":"@timestamp","fixed_interval":"1h","min_doc_count":1},"aggs":{"l":{"terms":{"field":"level"},"aggs":{"r":{"rate":{"unit":"minute","format":"0.000"}}}}}}}`, `"r":{"value":0.016666666666666666,"value_as_string":"0.017"}`},
+		{`{"h":{"date_histogram":{"field":"@timestamp","fixed_interval":"1h"},"aggs":{"r":{"rate":{"unit":"month"}}}}}`, `Cannot use month-based rate unit [month]`},
+		{`{"h":{"terms":{"field":"level"},"aggs":{"r":{"rate":{"unit":"day"}}}}}`, `can only be used inside a date histogram`},
+		{`{"h":{"date_histogram":{"field":"@timestamp","fixed_interval":"1h"},"aggs":{"r":{"rate":{"unit":"fortnight"}}}}}`, `Unsupported unit fortnight`},
+		{`{"p":{"percentile_ranks":{"field":"status","values":["404",300,1000]}}}`, `{"p":{"values":{"300.0":33.006535947712415,"404.0":50.0,"1000.0":100.0}}}`},
+		{`{"n":{"nested":{"path":"user"}}}`, `[nested] nested path [user] is not nested`},
 	} {
 		got := run(t, `{"size":0,"aggs":`+c.aggs+`}`)
 		if c.want == "long" {

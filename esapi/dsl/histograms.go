@@ -9,15 +9,13 @@ import (
 )
 
 func (p *parser) dateHistogram(a *aggPlan, n Node) error {
-	if v, ok := n.Get("keyed"); ok && v.Text == "true" {
-		return Parsing("[date_histogram] aggregation [%s] does not support [keyed]", clip(a.name))
-	}
 	f, err := aggField(a, n, "fixed_interval", "calendar_interval", "interval", "offset", "time_zone", "min_doc_count",
-		"extended_bounds", "missing", "format", "keyed", "order")
+		"extended_bounds", "hard_bounds", "missing", "format", "keyed", "order")
 	if err != nil {
 		return err
 	}
 	h := logging.DateHistogram{Field: f}
+	a.keyed = flag(n, "keyed")
 	if err := aggFormat(a, n); err != nil {
 		return err
 	}
@@ -51,8 +49,16 @@ func (p *parser) dateHistogram(a *aggPlan, n Node) error {
 		h.Missing = &v
 	}
 	if b, ok := n.Get("extended_bounds"); ok && b.Kind != Null {
-		if h.ExtendedMin, h.ExtendedMax, err = p.dateBounds(b, format, h.Zone); err != nil {
+		if h.ExtendedMin, h.ExtendedMax, err = p.dateBounds("extended_bounds", b, format, h.Zone); err != nil {
 			return err
+		}
+	}
+	if b, ok := n.Get("hard_bounds"); ok && b.Kind != Null {
+		if h.HardMin, h.HardMax, err = p.dateBounds("hard_bounds", b, format, h.Zone); err != nil {
+			return err
+		}
+		if outside(h.ExtendedMin, h.HardMin, time.Time.Compare) || outside(h.HardMax, h.ExtendedMax, time.Time.Compare) {
+			return Illegal("Extended bounds have to be inside hard bounds in [%s]", clip(a.name))
 		}
 	}
 	if h.ExtendedMin != nil && h.ExtendedMax != nil && h.MinDocs == 0 {
@@ -70,7 +76,12 @@ func tooManyBuckets() error {
 		Reason: "Trying to create too many buckets. Must be less than or equal to: [" + strconv.Itoa(bucketsMax) + "]. This limit can be set by changing the [search.max_buckets] cluster level setting."}
 }
 
-func (p *parser) dateBounds(n Node, f *DateFormat, zone *time.Location) (low, high *time.Time, err error) {
+// outside reports whether an end lies before the one that it must not be before.
+func outside[T any](end, limit *T, compare func(a, b T) int) bool {
+	return end != nil && limit != nil && compare(*end, *limit) < 0
+}
+
+func (p *parser) dateBounds(of string, n Node, f *DateFormat, zone *time.Location) (low, high *time.Time, err error) {
 	read := func(key string) (*time.Time, error) {
 		v, ok := n.Get(key)
 		if !ok || v.Kind == Null {
@@ -95,7 +106,7 @@ func (p *parser) dateBounds(n Node, f *DateFormat, zone *time.Location) (low, hi
 		return nil, nil, err
 	}
 	if low != nil && high != nil && low.After(*high) {
-		return nil, nil, Illegal("[extended_bounds.min] cannot be greater than [extended_bounds.max]")
+		return nil, nil, Illegal("[%s.min] cannot be greater than [%s.max]", of, of)
 	}
 	return low, high, nil
 }
@@ -170,14 +181,15 @@ func offset(n Node) (time.Duration, error) {
 }
 
 func histogram(a *aggPlan, n Node) error {
-	if v, ok := n.Get("keyed"); ok && v.Text == "true" {
-		return Parsing("[histogram] aggregation [%s] does not support [keyed]", clip(a.name))
-	}
-	f, err := aggField(a, n, "interval", "offset", "min_doc_count", "extended_bounds", "missing", "keyed", "order")
+	f, err := aggField(a, n, "interval", "offset", "min_doc_count", "extended_bounds", "hard_bounds", "missing", "format", "keyed", "order")
 	if err != nil {
 		return err
 	}
 	h := logging.Histogram{Field: f}
+	a.keyed = flag(n, "keyed")
+	if err := aggFormat(a, n); err != nil {
+		return err
+	}
 	iv, _ := n.Get("interval")
 	var ok bool
 	if h.Interval, ok = iv.Float(); !ok || h.Interval <= 0 {
@@ -217,6 +229,17 @@ func histogram(a *aggPlan, n Node) error {
 		}
 		if low, high := h.ExtendedMin, h.ExtendedMax; low != nil && high != nil && h.MinDocs == 0 && (*high-*low)/h.Interval > bucketsMax {
 			return tooManyBuckets()
+		}
+	}
+	if b, ok := n.Get("hard_bounds"); ok {
+		if h.HardMin, err = number(b, "min"); err != nil {
+			return err
+		}
+		if h.HardMax, err = number(b, "max"); err != nil {
+			return err
+		}
+		if outside(h.ExtendedMin, h.HardMin, compareFloats) || outside(h.HardMax, h.ExtendedMax, compareFloats) {
+			return Illegal("Extended bounds have to be inside hard bounds in [%s]", clip(a.name))
 		}
 	}
 	a.of = h

@@ -9,11 +9,15 @@ import (
 )
 
 func appendMetric(dst []byte, a *aggPlan, of logging.Metric, r logging.AggResult) []byte {
-	switch of.Kind {
+	kind := of.Kind
+	if a.scaled != nil {
+		kind = a.scaled.kind
+	}
+	switch kind {
 	case logging.StatsMetric, logging.ExtendedStats:
-		return appendStats(dst, a, r.Stats, of.Kind == logging.ExtendedStats)
-	case logging.Percentiles:
-		return appendPercentiles(dst, a, of, r)
+		return appendStats(dst, a, r.Stats, kind == logging.ExtendedStats)
+	case logging.Percentiles, logging.PercentileRanks:
+		return appendPercentiles(dst, a, r)
 	case logging.ValueCount, logging.Cardinality:
 		n := int64(0)
 		if r.Value != nil {
@@ -23,17 +27,69 @@ func appendMetric(dst []byte, a *aggPlan, of logging.Metric, r logging.AggResult
 	}
 	dst = append(dst, `"value":`...)
 	switch {
-	case r.Value == nil && of.Kind == logging.Sum:
+	case r.Value == nil && kind == logging.Sum:
 		return append(dst, "0.0"...)
 	case r.Value == nil:
 		return append(dst, "null"...)
+	case r.ValueIsDate:
+		dst = append(AppendFloat(dst, *r.Value), `,"value_as_string":`...)
+		return a.appendDate(dst, *r.Value)
+	}
+	return a.appendValue(dst, r)
+}
+
+// appendValue writes a number, and how it is formatted where that was asked for.
+func (a *aggPlan) appendValue(dst []byte, r logging.AggResult) []byte {
+	if r.Value == nil {
+		return append(dst, "null"...)
 	}
 	dst = AppendFloat(dst, *r.Value)
-	if r.ValueIsDate {
-		dst = append(dst, `,"value_as_string":`...)
-		dst = a.appendDate(dst, *r.Value)
+	if a.decimals != nil && !a.decimals.raw {
+		dst = jsontext.AppendString(append(dst, `,"value_as_string":`...), a.decimals.Format(*r.Value))
 	}
 	return dst
+}
+
+// appendPipe writes the result of a pipeline aggregation.
+func (s *Search) appendPipe(dst []byte, a *aggPlan, r logging.AggResult) []byte {
+	name := a.name
+	if s.typedKeys {
+		name = a.typedName(r) + "#" + name
+	}
+	dst = append(jsontext.AppendString(dst, name), ":{"...)
+	if a.meta != nil {
+		dst = append(a.meta.Append(append(dst, `"meta":`...)), ',')
+	}
+	switch a.kind {
+	case "stats_bucket", "extended_stats_bucket":
+		return append(appendStats(dst, a, r.Stats, a.kind == "extended_stats_bucket"), '}')
+	}
+	dst = a.appendValue(append(dst, `"value":`...), r)
+	if more, ok := r.Sub[normalized]; ok {
+		dst = append(append(append(dst, `,"`...), normalized...), `":`...)
+		if dst = AppendFloat(dst, floatOf(more.Value)); more.Value != nil && a.decimals != nil && !a.decimals.raw {
+			dst = append(append(append(dst, `,"`...), normalized...), `_as_string":`...)
+			dst = jsontext.AppendString(dst, a.decimals.Format(*more.Value))
+		}
+	}
+	if a.kind == "max_bucket" || a.kind == "min_bucket" {
+		dst = append(dst, `,"keys":[`...)
+		for i, b := range r.Buckets {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = jsontext.AppendString(dst, b.Name)
+		}
+		dst = append(dst, ']')
+	}
+	return append(dst, '}')
+}
+
+func floatOf(x *float64) float64 {
+	if x == nil {
+		return math.NaN()
+	}
+	return *x
 }
 
 // appendDate writes milliseconds since the epoch as a date.
@@ -80,6 +136,18 @@ func appendStats(dst []byte, a *aggPlan, s *logging.Stats, extended bool) []byte
 			dst = a.appendDate(append(jsontext.AppendString(append(dst, ','), v.key), ':'), v.ms)
 		}
 	}
+	decimals := a.decimals != nil && !a.decimals.raw
+	text := func(key string, x float64) {
+		if decimals {
+			dst = jsontext.AppendString(append(jsontext.AppendString(append(dst, ','), key+"_as_string"), ':'), a.decimals.Format(x))
+		}
+	}
+	if !s.IsDate {
+		text("min", s.Min)
+		text("max", s.Max)
+		text("avg", s.Avg())
+		text("sum", s.Sum)
+	}
 	if !extended {
 		return dst
 	}
@@ -88,53 +156,72 @@ func appendStats(dst []byte, a *aggPlan, s *logging.Stats, extended bool) []byte
 	if s.Count > 1 {
 		sampling = population * float64(s.Count) / float64(s.Count-1)
 	}
-	put("sum_of_squares", s.SumOfSqr)
-	put("variance", population)
-	put("variance_population", population)
-	put("variance_sampling", sampling)
-	put("std_deviation", math.Sqrt(population))
-	put("std_deviation_population", math.Sqrt(population))
-	put("std_deviation_sampling", math.Sqrt(sampling))
-	dst = append(dst, `,"std_deviation_bounds":{`...)
-	for i, b := range []struct {
+	for _, n := range []struct {
+		key string
+		x   float64
+	}{
+		{"sum_of_squares", s.SumOfSqr}, {"variance", population}, {"variance_population", population}, {"variance_sampling", sampling},
+		{"std_deviation", math.Sqrt(population)}, {"std_deviation_population", math.Sqrt(population)}, {"std_deviation_sampling", math.Sqrt(sampling)},
+	} {
+		put(n.key, n.x)
+		text(n.key, n.x)
+	}
+	bounds := []struct {
 		key string
 		dev float64
 	}{
 		{"upper", math.Sqrt(population)}, {"lower", -math.Sqrt(population)},
 		{"upper_population", math.Sqrt(population)}, {"lower_population", -math.Sqrt(population)},
 		{"upper_sampling", math.Sqrt(sampling)}, {"lower_sampling", -math.Sqrt(sampling)},
-	} {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
+	}
+	dst = append(dst, `,"std_deviation_bounds":`...)
+	for i, b := range bounds {
+		dst = append(dst, "{,"[min(i, 1)])
 		dst = appendNumber(append(jsontext.AppendString(dst, b.key), ':'), s.Avg()+a.sigma*b.dev)
 	}
-	return append(dst, '}')
+	dst = append(dst, '}')
+	if decimals {
+		dst = append(dst, `,"std_deviation_bounds_as_string":`...)
+		for i, b := range bounds {
+			dst = append(dst, "{,"[min(i, 1)])
+			dst = jsontext.AppendString(append(jsontext.AppendString(dst, b.key), ':'), a.decimals.Format(s.Avg()+a.sigma*b.dev))
+		}
+		dst = append(dst, '}')
+	}
+	return dst
 }
 
-func appendPercentiles(dst []byte, a *aggPlan, of logging.Metric, r logging.AggResult) []byte {
+func appendPercentiles(dst []byte, a *aggPlan, r logging.AggResult) []byte {
 	open, closing := byte('{'), byte('}')
 	if a.unkeyed {
 		open, closing = '[', ']'
 	}
 	dst = append(append(dst, `"values":`...), open)
-	for i, percent := range of.Percents {
+	for i, asked := range a.percents {
 		value := math.NaN()
-		for _, p := range r.Percentiles {
-			if p.Percent == percent {
-				value = p.Value
+		if i < len(r.Percentiles) {
+			if value = r.Percentiles[i].Value; r.Ranks {
+				value = r.Percentiles[i].Percent
 			}
 		}
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		key := javaFloat(percent)
+		key := javaFloat(asked)
 		if a.unkeyed {
 			dst = append(append(append(dst, `{"key":`...), key...), `,"value":`...)
-			dst = append(AppendFloat(dst, value), '}')
+			dst = AppendFloat(dst, value)
+			if a.decimals != nil && !a.decimals.raw && !math.IsNaN(value) {
+				dst = jsontext.AppendString(append(dst, `,"value_as_string":`...), a.decimals.Format(value))
+			}
+			dst = append(dst, '}')
 			continue
 		}
 		dst = AppendFloat(append(jsontext.AppendString(dst, key), ':'), value)
+		if a.decimals != nil && !a.decimals.raw && !math.IsNaN(value) {
+			dst = append(jsontext.AppendString(append(dst, ','), key+"_as_string"), ':')
+			dst = jsontext.AppendString(dst, a.decimals.Format(value))
+		}
 		if r.ValueIsDate && !math.IsNaN(value) {
 			dst = append(jsontext.AppendString(append(dst, ','), key+"_as_string"), ':')
 			dst = a.appendDate(dst, value)

@@ -1,6 +1,7 @@
 package dsl
 
 import (
+	"math"
 	"slices"
 
 	"github.com/oriel-project/oriel/logging"
@@ -10,6 +11,7 @@ var metricKinds = map[string]logging.MetricKind{
 	"avg": logging.Avg, "sum": logging.Sum, "min": logging.Min, "max": logging.Max,
 	"value_count": logging.ValueCount, "cardinality": logging.Cardinality,
 	"stats": logging.StatsMetric, "extended_stats": logging.ExtendedStats, "percentiles": logging.Percentiles,
+	"percentile_ranks": logging.PercentileRanks,
 }
 
 // metric reads what makes no buckets. Grafana sends numbers as strings.
@@ -27,7 +29,7 @@ func (p *parser) metric(a *aggPlan, n Node) error {
 	if !ok {
 		return Parsing("Unknown aggregation type [%s]", clip(a.kind))
 	}
-	settings := []string{"missing", "format", "value_type"}
+	settings := []string{"missing", "format", "value_type", "script"}
 	switch kind {
 	case logging.Cardinality:
 		settings = append(settings, "precision_threshold", "rehash", "execution_hint") // counting is exact here
@@ -35,6 +37,8 @@ func (p *parser) metric(a *aggPlan, n Node) error {
 		settings = append(settings, "sigma")
 	case logging.Percentiles:
 		settings = append(settings, "percents", "keyed", "tdigest", "hdr", "compression", "method")
+	case logging.PercentileRanks:
+		settings = append(settings, "values", "keyed", "tdigest", "hdr", "compression", "method")
 	}
 	f, err := aggField(a, n, settings...)
 	if err != nil {
@@ -65,30 +69,39 @@ func (p *parser) metric(a *aggPlan, n Node) error {
 			return Illegal("[sigma] must be greater than or equal to 0. Found [%s] in [%s]", clip(v.Text), clip(a.name))
 		}
 	}
-	if kind == logging.Percentiles {
+	if kind == logging.Percentiles || kind == logging.PercentileRanks {
 		if m.Percents, err = percents(a, n); err != nil {
 			return err
 		}
+		a.percents = m.Percents
 		if v, ok := n.Get("keyed"); ok && v.Text == "false" {
 			a.unkeyed = true
 		}
+	}
+	if err := a.metricScript(n, &m); err != nil {
+		return err
 	}
 	a.of = m
 	return nil
 }
 
+// percents reads the percents of percentiles, and the values of percentile_ranks.
 func percents(a *aggPlan, n Node) ([]float64, error) {
-	v, ok := n.Get("percents")
-	if !ok || v.Kind == Null {
+	key := "percents"
+	if a.kind == "percentile_ranks" {
+		key = "values"
+	}
+	v, ok := n.Get(key)
+	if (!ok || v.Kind == Null) && key == "percents" {
 		return []float64{1, 5, 25, 50, 75, 95, 99}, nil
 	}
 	if v.Kind != Array || len(v.Items) == 0 || len(v.Items) > percentsMax {
-		return nil, Illegal("[percents] must be an array of 1 to %d numbers in [%s]", percentsMax, clip(a.name))
+		return nil, Illegal("[%s] must be an array of 1 to %d numbers in [%s]", key, percentsMax, clip(a.name))
 	}
 	var out []float64
 	for _, it := range v.Items {
 		p, ok := it.Float()
-		if !ok || p < 0 || p > 100 {
+		if !ok || key == "percents" && (p < 0 || p > 100) || math.IsNaN(p) {
 			return nil, Illegal("percent must be in [0,100], got [%s] in [%s]", clip(it.Text), clip(a.name))
 		}
 		out = append(out, p)

@@ -50,7 +50,7 @@ func (s *Search) AppendReply(dst []byte, res *logging.Result, r Reply) []byte {
 	dst = append(dst, '}')
 	if len(s.aggs) > 0 && !none && !r.NoAggs {
 		dst = append(dst, `,"aggregations":`...)
-		dst = s.appendAggs(dst, s.aggs, res.Aggs, max(res.Total, 0))
+		dst = s.appendAggs(dst, s.aggs, res.Aggs, s.docs)
 	}
 	if r.Status {
 		dst = append(dst, `,"status":200`...)

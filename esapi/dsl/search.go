@@ -23,6 +23,8 @@ type Search struct {
 	PIT   *PIT          // point in time to search in, or nil
 	hits  *hitsPlan
 	aggs  []aggPlan
+	post  logging.Filter // of hits that aggregations do not have
+	docs  int64          // that the aggregations are over, once it is known
 	// total as a bare number (rest_total_hits_as_int), and type#name for
 	// aggregations (typed_keys).
 	totalAsInt, typedKeys bool
@@ -82,7 +84,9 @@ func ParseSearch(body Node, params Params, env Env) (*Search, error) {
 			post, err = p.query(v, 0)
 		case "aggs", "aggregations":
 			if len(s.aggs) == 0 {
-				s.aggs, err = p.aggs(v, 0)
+				if s.aggs, err = p.aggs(v, 0); err == nil {
+					err = check(s.aggs, nil)
+				}
 			}
 		case "size":
 			s.Query.Limit, err = bodyInt(key, v)
@@ -108,10 +112,10 @@ func ParseSearch(body Node, params Params, env Env) (*Search, error) {
 	if err := s.params(p, params); err != nil {
 		return nil, err
 	}
-	if post != nil {
-		if len(s.aggs) > 0 {
-			return nil, Parsing("[post_filter] beside aggregations is not supported")
-		}
+	switch {
+	case post != nil && len(s.aggs) > 0:
+		s.post = post
+	case post != nil:
 		s.Query.Filter = both(s.Query.Filter, post)
 	}
 	if s.Query.Offset+s.Query.Limit > resultWindowMax {

@@ -35,28 +35,123 @@ func (p *parser) termsAgg(a *aggPlan, n Node) error {
 		}
 		t.Missing = &v
 	}
-	list := func(key string) ([]string, error) {
-		v, ok := n.Get(key)
-		if !ok || v.Kind == Null {
-			return nil, nil
-		}
-		out, ok := v.Strings()
-		if v.Kind != Array || !ok || len(out) > termsSizeMax {
-			return nil, Parsing("[terms] aggregation [%s] supports arrays of exact values as [%s] only", clip(a.name), key)
-		}
-		return out, nil
-	}
-	if t.Include, err = list("include"); err != nil {
+	if t.Include, t.IncludePattern, err = a.termsOf(n, "include", f); err != nil {
 		return err
 	}
-	if t.Exclude, err = list("exclude"); err != nil {
+	if t.Exclude, t.ExcludePattern, err = a.termsOf(n, "exclude", f); err != nil {
 		return err
+	}
+	if t.Include != nil && t.ExcludePattern != "" || t.Exclude != nil && t.IncludePattern != "" {
+		return Illegal("Cannot mix a regex-based include with a set-based method in [%s]", clip(a.name))
 	}
 	if t.Order, err = a.parseOrder(n); err != nil {
 		return err
 	}
 	a.of = t
 	return nil
+}
+
+// termsOf reads include or exclude: an array of values, or a regular expression.
+func (a *aggPlan) termsOf(n Node, key string, f logging.Field) (values []string, pattern string, err error) {
+	v, ok := n.Get(key)
+	switch {
+	case !ok || v.Kind == Null:
+		return nil, "", nil
+	case v.Kind == Text:
+		if _, err := logging.NewRegexp(f, v.Text); err != nil {
+			return nil, "", Illegal("[%s] of [%s]: %s", key, clip(a.name), strings.TrimPrefix(err.Error(), logging.ErrQuery.Error()+": "))
+		}
+		return nil, v.Text, nil
+	}
+	values, ok = v.Strings()
+	if v.Kind != Array || !ok || len(values) > termsSizeMax {
+		return nil, "", Parsing("[terms] aggregation [%s] supports an array of values or a regular expression as [%s]", clip(a.name), key)
+	}
+	return values, "", nil
+}
+
+// Presets of a geohash grid.
+const (
+	geohashPreset     = 5
+	geohashSizePreset = 10_000
+)
+
+func geohashGrid(a *aggPlan, n Node) error {
+	f, err := aggField(a, n, "precision", "size", "shard_size", "bounds")
+	if err != nil {
+		return err
+	}
+	g := logging.GeohashGrid{Field: f}
+	precision, err := aggInt(a, n, "precision", geohashPreset, 1, 12)
+	if err != nil {
+		return err
+	}
+	size, err := aggInt(a, n, "size", geohashSizePreset, 1, 1<<40)
+	if err != nil {
+		return err
+	}
+	g.Precision, g.Size = int(precision), int(min(size, termsSizeMax))
+	if b, ok := n.Get("bounds"); ok && b.Kind != Null {
+		if g.Within, err = geoBox(a, b); err != nil {
+			return err
+		}
+	}
+	a.of = g
+	return nil
+}
+
+// geoBox reads {"top_left":..., "bottom_right":...} and {"top":..,"left":..}.
+func geoBox(a *aggPlan, n Node) (*logging.GeoBox, error) {
+	var b logging.GeoBox
+	sides := map[string]*float64{"top": &b.Top, "left": &b.Left, "bottom": &b.Bottom, "right": &b.Right}
+	corners := map[string][2]*float64{"top_left": {&b.Top, &b.Left}, "bottom_right": {&b.Bottom, &b.Right}, "top_right": {&b.Top, &b.Right}, "bottom_left": {&b.Bottom, &b.Left}}
+	found := 0
+	for i, key := range n.Keys {
+		v := n.Items[i]
+		if side := sides[key]; side != nil {
+			x, ok := v.Float()
+			if !ok {
+				return nil, Parsing("[bounds] of [%s]: [%s] is not a number", clip(a.name), key)
+			}
+			*side = x
+			found++
+			continue
+		}
+		corner, ok := corners[key]
+		if !ok {
+			return nil, Parsing("[bounds] of [%s] does not support [%s]", clip(a.name), clip(key))
+		}
+		lat, lon, ok := pointOf(v)
+		if !ok {
+			return nil, Parsing("[bounds] of [%s]: [%s] is no point", clip(a.name), key)
+		}
+		*corner[0], *corner[1] = lat, lon
+		found += 2
+	}
+	if found != 4 {
+		return nil, Parsing("[bounds] of [%s] wants all four sides, or two opposite corners", clip(a.name))
+	}
+	return &b, nil
+}
+
+// pointOf reads a point: a string, [lon, lat], or an object of lat and lon.
+func pointOf(n Node) (lat, lon float64, ok bool) {
+	switch n.Kind {
+	case Text:
+		return logging.ParsePoint(n.Text)
+	case Array:
+		if len(n.Items) != 2 {
+			return 0, 0, false
+		}
+		lon, okLon := n.Items[0].Float()
+		lat, okLat := n.Items[1].Float()
+		return lat, lon, okLat && okLon
+	}
+	la, _ := n.Get("lat")
+	lo, _ := n.Get("lon")
+	lat, okLat := la.Float()
+	lon, okLon := lo.Float()
+	return lat, lon, okLat && okLon
 }
 
 func (p *parser) filtersAgg(a *aggPlan, n Node) error {
@@ -162,8 +257,11 @@ func (a *aggPlan) orderBy(s string) (logging.TermsOrder, error) {
 	if !ok {
 		return logging.TermsOrder{}, bad
 	}
+	if sub.scaled != nil {
+		return sub.scaledOrder(s, of, bad)
+	}
 	switch m.Kind {
-	case logging.Percentiles:
+	case logging.Percentiles, logging.PercentileRanks:
 		p, ok := parseFloat(of)
 		if !ok {
 			return logging.TermsOrder{}, bad

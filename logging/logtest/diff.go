@@ -86,7 +86,7 @@ func diffAgg(w, g logging.AggResult) string {
 	case (w.Stats == nil) != (g.Stats == nil) || w.Stats != nil && !nearStats(*w.Stats, *g.Stats):
 		return fmt.Sprintf("want stats %+v, got %+v", w.Stats, g.Stats)
 	case !slices.EqualFunc(w.Percentiles, g.Percentiles, func(a, b logging.Percentile) bool {
-		return a.Percent == b.Percent && near(a.Value, b.Value)
+		return near(a.Percent, b.Percent) && near(a.Value, b.Value)
 	}):
 		return fmt.Sprintf("want percentiles %v, got %v", w.Percentiles, g.Percentiles)
 	case len(w.Buckets) != len(g.Buckets) || (w.Buckets == nil) != (g.Buckets == nil):
@@ -94,7 +94,7 @@ func diffAgg(w, g logging.AggResult) string {
 	}
 	for i := range w.Buckets {
 		a, b := w.Buckets[i], g.Buckets[i]
-		if a.Name != b.Name || !sameValue(a.Key, b.Key) || a.DocCount != b.DocCount {
+		if a.Name != b.Name || !sameValue(a.Key, b.Key) || !slices.EqualFunc(a.Keys, b.Keys, sameValue) || a.DocCount != b.DocCount {
 			return fmt.Sprintf("want buckets %v, got %v", bucketTexts(w.Buckets), bucketTexts(g.Buckets))
 		}
 		if d := diffAggs(a.Sub, b.Sub); d != "" {
@@ -117,7 +117,11 @@ func number(x *float64) string {
 func bucketTexts(of []logging.Bucket) []string {
 	out := []string{}
 	for _, b := range of {
-		out = append(out, fmt.Sprintf("%d:%s%s=%d", b.Key.Kind, b.Key.Text(), b.Name, b.DocCount))
+		text := fmt.Sprintf("%d:%s%s", b.Key.Kind, b.Key.Text(), b.Name)
+		if b.Keys != nil {
+			text = fmt.Sprint(valueTexts(b.Keys))
+		}
+		out = append(out, fmt.Sprintf("%s=%d", text, b.DocCount))
 	}
 	return out
 }

@@ -247,7 +247,7 @@ func agg(r *rand.Rand, name string, depth int) logging.Agg {
 			a.Of = logging.TopHits{Sort: Sort(r), Offset: r.IntN(2), Limit: r.IntN(4)}
 			return a
 		}
-		m := logging.Metric{Field: field, Kind: logging.MetricKind(1 + r.IntN(int(logging.Percentiles))), Percents: []float64{0, 50, 95, 100}}
+		m := logging.Metric{Field: field, Kind: logging.MetricKind(1 + r.IntN(int(logging.PercentileRanks))), Percents: []float64{0, 50, 95, 100}}
 		if one(r, 2) {
 			m.Field = logging.FieldOf(pick(r, []string{"status", "latency", "a", "size", logging.FieldTime, "trace", "n.x"}))
 		}
@@ -258,7 +258,7 @@ func agg(r *rand.Rand, name string, depth int) logging.Agg {
 		a.Of = m
 		return a
 	}
-	switch r.IntN(7) {
+	switch r.IntN(9) {
 	case 0, 1:
 		h := logging.DateHistogram{Field: logging.FieldOf(logging.FieldTime), MinDocs: int64(r.IntN(3)), Desc: one(r, 4)}
 		if one(r, 3) {
@@ -276,15 +276,28 @@ func agg(r *rand.Rand, name string, depth int) logging.Agg {
 		if one(r, 5) {
 			h.Offset = time.Duration(r.IntN(100)) * time.Second
 		}
+		if one(r, 5) {
+			from, to := instant(r), instant(r).Add(time.Hour)
+			h.HardMin, h.HardMax = &from, &to
+		}
 		a.Of = h
 	case 2:
-		a.Of = logging.Histogram{Field: logging.FieldOf(pick(r, []string{"status", "latency", "a", "n.x"})), Interval: pick(r, []float64{1, 10, 2.5}), MinDocs: 1, Missing: missing(r)}
+		h := logging.Histogram{Field: logging.FieldOf(pick(r, []string{"status", "latency", "a", "n.x"})), Interval: pick(r, []float64{1, 10, 2.5}), MinDocs: 1, Missing: missing(r)}
+		if one(r, 5) {
+			from, to := float64(r.IntN(100)), float64(100+r.IntN(400))
+			h.HardMin, h.HardMax = &from, &to
+		}
+		a.Of = h
 	case 3:
 		a.Of = logging.Filters{Of: []logging.NamedFilter{{Name: "x", Filter: Filter(r, 1)}, {Name: "y", Filter: Filter(r, 1)}}}
 	case 4:
 		a.Of = logging.FilterAgg{Filter: Filter(r, 1)}
 	case 5:
 		a.Of = logging.MissingAgg{Field: field}
+	case 6:
+		a.Of = composite(r)
+	case 7:
+		a.Of = logging.GeohashGrid{Field: logging.Field{Name: pick(r, []string{"where", "message", "a"})}, Precision: 1 + r.IntN(6), Size: pick(r, []int{1, 5, 100})}
 	default:
 		t := logging.Terms{Field: field, Size: pick(r, []int{0, 1, 5, 100}), MinDocs: int64(r.IntN(3)), Missing: missing(r)}
 		if one(r, 5) {
@@ -292,6 +305,12 @@ func agg(r *rand.Rand, name string, depth int) logging.Agg {
 		}
 		if one(r, 5) {
 			t.Exclude = []string{"200", "db-0", "warn"}
+		}
+		if one(r, 6) {
+			t.IncludePattern = pick(r, []string{".*e.*", "[0-9]+", "(web|db)-.", "[a-k].*"})
+		}
+		if one(r, 6) {
+			t.ExcludePattern = pick(r, []string{"web.*", "[0-4].*", ".*o.*"})
 		}
 		if one(r, 3) {
 			t.Order = []logging.TermsOrder{{By: "_key", Desc: one(r, 2)}}
@@ -302,6 +321,42 @@ func agg(r *rand.Rand, name string, depth int) logging.Agg {
 		a.Sub = Aggs(r, depth-1)
 	}
 	return a
+}
+
+// composite makes one to three sources, and a place to continue from.
+func composite(r *rand.Rand) logging.Composite {
+	c := logging.Composite{Size: pick(r, []int{1, 3, 10, 1000})}
+	var after []logging.Value
+	for range 1 + r.IntN(3) {
+		s := logging.CompositeSource{Desc: one(r, 3), Missing: one(r, 3), MissingOrder: logging.MissingOrder(r.IntN(3))}
+		switch r.IntN(4) {
+		case 0:
+			s.Of = logging.Histogram{Field: logging.FieldOf(pick(r, []string{"status", "latency", "a", "size"})), Interval: pick(r, []float64{1, 10, 2.5, 100})}
+			after = append(after, logging.Float(float64(r.IntN(500))))
+		case 1:
+			s.Of = logging.DateHistogram{Field: logging.FieldOf(pick(r, []string{logging.FieldTime, logging.FieldTime, "time"})), Fixed: pick(r, []time.Duration{time.Minute, time.Hour, 90 * time.Minute}), Offset: pick(r, []time.Duration{0, time.Second})}
+			after = append(after, logging.Time(instant(r)))
+		default:
+			f := single(r)
+			s.Of = logging.Terms{Field: f}
+			v := logging.String(pick(r, []string{"info", "web-1", "m", ""}))
+			if one(r, 3) {
+				v = logging.Int(int64(r.IntN(500)))
+			}
+			if f.Name == logging.FieldTime {
+				v = logging.Time(instant(r))
+			}
+			after = append(after, v)
+		}
+		if s.Missing && one(r, 5) {
+			after[len(after)-1] = logging.Value{}
+		}
+		c.Sources = append(c.Sources, s)
+	}
+	if one(r, 2) {
+		c.After = after
+	}
+	return c
 }
 
 func missing(r *rand.Rand) *logging.Value {

@@ -42,7 +42,7 @@ var (
 		"", " ", "error", "Error", "200", "-3", "1.5", "true", "a.b", "web", "db", "web-1", "eu", "node-a", "stdout", "info", "INFO",
 		"Connection refused", "connection refused by 10.1.2.3:8080", "GET /api/v1/items?id=42 HTTP/1.1", "漢字テスト ok", "STRASSE straße",
 		"2026-11-22T12:00:05Z", "2026-11-22T12:00:05.123456789Z", "2026-11-22 12:00", "2026-11-22T13:00:05+01:00", "not a date",
-		"deadbeef", "line\nbreak\ttab \"quoted\" \\ back", "\x00\x7f", "e\u0301", "1e3", "trailing  ",
+		"deadbeef", "line\nbreak\ttab \"quoted\" \\ back", "\x00\x7f", "e\u0301", "1e3", "trailing  ", "52.5,13.4", "POINT (-70.25 42.5)",
 	}
 	numbers = []string{
 		"0", "1", "-1", "7", "42", "200", "200", "404", "500", "-0", "1.0", "1.5", "12.30", "0.1", "-2.25", "1e3", "1E-2", "200.0", "0.10",
@@ -52,7 +52,7 @@ var (
 	names = []string{
 		"message", "log", "msg", "level", "severity", "lvl", "fields.level", "log.level", "status", "latency", "user", "path", "trace", "span", "tags",
 		"kubernetes.namespace_name", "kubernetes.pod_name", "kubernetes.host", "kubernetes.labels.app", "namespace", "pod", "cluster", "host",
-		"stream", "@timestamp", "@received", "_id", "_seq", "_index", "exported.namespace", "exported.pod", "timestamp_original", "ok", "a", "a.b", "a.b.c", "time", "n.x", "n.y", "size", "size", "émoji",
+		"stream", "@timestamp", "@received", "_id", "_seq", "_index", "exported.namespace", "exported.pod", "timestamp_original", "ok", "a", "a.b", "a.b.c", "time", "n.x", "n.y", "size", "size", "émoji", "where", "where.lat", "where.lon",
 	}
 )
 

@@ -314,7 +314,17 @@ func makeSearch(r *rand.Rand) map[string]any {
 		body["query"] = makeQuery(r, 3)
 	}
 	if r.IntN(2) == 0 {
-		body["aggs"] = makeAggs(r, 3)
+		aggs := makeAggs(r, 3)
+		if r.IntN(4) == 0 {
+			aggs["composite"] = makeComposite(r)
+		}
+		if r.IntN(4) == 0 {
+			makeSiblings(r, aggs)
+		}
+		body["aggs"] = aggs
+		if r.IntN(6) == 0 {
+			body["post_filter"] = makeQuery(r, 1)
+		}
 	}
 	if body["size"] != 0 {
 		body["sort"] = makeSort(r)
@@ -468,7 +478,9 @@ func makeAgg(r *rand.Rand, depth int) map[string]any {
 	number := func() string { return pick(r, "status", "took", "n", "user.id") }
 	key := func() string { return pick(r, "level", "pod", "tags.keyword", "user.name.keyword") }
 	if depth == 0 || r.IntN(4) == 0 {
-		switch r.IntN(6) {
+		switch r.IntN(7) {
+		case 4: // a t-digest is exact at its ends alone
+			return map[string]any{"percentile_ranks": map[string]any{"field": number(), "values": []any{-1e6, 1e6}, "keyed": r.IntN(2) == 0}}
 		case 0:
 			return map[string]any{"percentiles": map[string]any{"field": number(), "percents": []any{0, 100}}}
 		case 1:
@@ -486,11 +498,21 @@ func makeAgg(r *rand.Rand, depth int) map[string]any {
 		if r.IntN(6) == 0 {
 			m, kind = map[string]any{"field": "@timestamp"}, pick(r, "min", "max")
 		}
+		if m["field"] != "@timestamp" && r.IntN(5) == 0 {
+			m["script"] = pick(r, "_value * 2", "-_value + 0.5", "(_value - 8) / 4", "3 * (2 - _value)")
+		}
+		if m["field"] != "@timestamp" && r.IntN(6) == 0 {
+			m["format"] = pick(r, "0.00", "#,##0.###", "0")
+		}
 		return map[string]any{kind: m}
 	}
 	agg := map[string]any{}
 	sub := makeAggs(r, depth-1)
-	switch r.IntN(8) {
+	switch r.IntN(10) {
+	case 8:
+		agg["range"] = makeRanges(r, number())
+	case 9:
+		agg["date_range"] = makeDateRanges(r)
 	case 0, 1:
 		t := map[string]any{"field": pick(r, "level", "pod", "tags.keyword", "user.name.keyword", "status", "ok", "user.id"), "size": pick(r, 1, 2, 3, 100)}
 		switch r.IntN(5) {
@@ -504,6 +526,14 @@ func makeAgg(r *rand.Rand, depth int) map[string]any {
 		}
 		if _, byKey := t["order"].(map[string]any); !byKey && r.IntN(4) == 0 {
 			t["min_doc_count"] = 1 + r.IntN(3) // with order _key the real engine's sum_other_doc_count depends on its shards
+		}
+		if t["field"] == "level" || t["field"] == "pod" || t["field"] == "tags.keyword" {
+			if r.IntN(5) == 0 {
+				t["include"] = pick(r, ".*a.*", "(cart|api).*", "[d-w].*", "error|info")
+			}
+			if r.IntN(5) == 0 {
+				t["exclude"] = pick(r, ".*-1", "b.*|i.*", "warn")
+			}
 		}
 		agg["terms"] = t
 	case 2, 3, 4:
@@ -531,6 +561,15 @@ func makeAgg(r *rand.Rand, depth int) map[string]any {
 		if r.IntN(6) == 0 {
 			h["order"] = map[string]any{"_key": "desc"}
 		}
+		if h["extended_bounds"] == nil && h["offset"] == nil && r.IntN(6) == 0 {
+			h["hard_bounds"] = map[string]any{"min": genStart.AddDate(0, 0, 1).UnixMilli(), "max": genStart.AddDate(0, 0, 9).UnixMilli()}
+		}
+		if r.IntN(6) == 0 {
+			h["keyed"] = true
+		}
+		if r.IntN(3) == 0 {
+			makePipes(r, sub)
+		}
 		agg["date_histogram"] = h
 	case 5:
 		h := map[string]any{"field": number(), "interval": pick[any](r, 1, 10, 2.5, 100)}
@@ -539,6 +578,11 @@ func makeAgg(r *rand.Rand, depth int) map[string]any {
 		}
 		if r.IntN(4) == 0 {
 			h["offset"] = pick[any](r, 1, 0.5)
+		} else if r.IntN(5) == 0 { // the real engine takes no notice of the offset
+			h["hard_bounds"] = map[string]any{"min": r.IntN(50), "max": 50 + r.IntN(400)}
+		}
+		if r.IntN(3) == 0 {
+			makePipes(r, sub)
 		}
 		agg["histogram"] = h
 	case 6:
@@ -550,7 +594,7 @@ func makeAgg(r *rand.Rand, depth int) map[string]any {
 			agg["missing"] = map[string]any{"field": pick(r, "pod", "status", "took", "tags.keyword", "user.id")}
 		}
 	}
-	if len(sub) > 0 && r.IntN(4) > 0 || sub["by"] != nil {
+	if len(sub) > 0 && r.IntN(4) > 0 || sub["by"] != nil || sub["of"] != nil {
 		agg["aggs"] = sub
 	}
 	return agg
