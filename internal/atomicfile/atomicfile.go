@@ -61,3 +61,24 @@ func SyncDir(dir string) error {
 	}
 	return errors.Join(d.Sync(), d.Close())
 }
+
+// MkdirAll makes a directory and those above it that are missing, and makes
+// their names durable: what is synced in a directory is lost with its name.
+func MkdirAll(dir string, perm fs.FileMode) error {
+	switch info, err := os.Stat(dir); {
+	case err == nil && info.IsDir():
+		return nil
+	case err == nil || !errors.Is(err, fs.ErrNotExist):
+		return os.MkdirAll(dir, perm) // says what is wrong
+	}
+	above := filepath.Dir(dir)
+	if above != dir {
+		if err := MkdirAll(above, perm); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, perm); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return SyncDir(above)
+}

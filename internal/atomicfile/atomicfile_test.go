@@ -62,3 +62,23 @@ func TestWriteFails(t *testing.T) {
 		t.Errorf("in the directory: %v %v", left, err)
 	}
 }
+
+func TestMkdirAll(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a/b/c", "a/b/c", "a/d", "."} {
+		if err := MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
+			t.Error(err)
+		}
+		if fi, err := os.Stat(filepath.Join(dir, name)); err != nil || !fi.IsDir() {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"file", "file/below"} {
+		if err := MkdirAll(filepath.Join(dir, name), 0o700); err == nil {
+			t.Errorf("%s was made", name)
+		}
+	}
+}

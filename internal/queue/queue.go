@@ -25,6 +25,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/oriel-project/oriel/internal/atomicfile"
 	"github.com/oriel-project/oriel/internal/clock"
 )
 
@@ -138,7 +139,7 @@ func Open(dir string, o Options) (*Queue, error) {
 		wake:            make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 		grown: make(chan struct{}),
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := atomicfile.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open queue %s: %w", dir, err)
 	}
 	if err := q.recover(); err != nil {

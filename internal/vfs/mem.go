@@ -61,6 +61,32 @@ func (m *Mem) Crash(rnd *rand.Rand) *Mem {
 	return after
 }
 
+// Kill gives the file system as it is after the process that used it was killed:
+// everything written is there, and what was not synced is still lost when the
+// machine loses power. The old file system is left as it is.
+func (m *Mem) Kill() *Mem {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	after := NewMem()
+	for d := range m.dirs {
+		after.dirs[d] = true
+	}
+	nodes := map[*memNode]*memNode{}
+	node := func(n *memNode) *memNode {
+		if nodes[n] == nil {
+			nodes[n] = &memNode{data: slices.Clone(n.data), safe: slices.Clone(n.safe)}
+		}
+		return nodes[n]
+	}
+	for name, n := range m.names {
+		after.names[name] = node(n)
+	}
+	for name, n := range m.safe {
+		after.safe[name] = node(n)
+	}
+	return after
+}
+
 func (n *memNode) survives(rnd *rand.Rand) []byte {
 	out := slices.Clone(n.safe)
 	if rnd == nil {

@@ -47,7 +47,7 @@ type File interface {
 type OS struct{}
 
 // MkdirAll implements FS.
-func (OS) MkdirAll(dir string) error { return os.MkdirAll(dir, 0o700) }
+func (OS) MkdirAll(dir string) error { return atomicfile.MkdirAll(dir, 0o700) }
 
 // Create implements FS.
 func (OS) Create(name string) (File, error) {

@@ -6,9 +6,13 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/oriel-project/oriel/logging"
+	"github.com/oriel-project/oriel/logging/segment"
 )
 
 // keyInfo is what a repetition of the batch is told.
@@ -62,20 +66,24 @@ func hourOf(nanos int64) int64 { return nanos / int64(time.Hour) }
 // it sees the tables of one moment.
 type keyTables []*keyTable
 
-// get looks a key up, newest tables first. What does not read is handed to
-// damaged and passed over.
-func (ts keyTables) get(h hash, now time.Time, damaged func(*keyTable, error)) (keyInfo, bool) {
+// get looks a key up, newest tables first. What is corrupt or gone is handed to
+// damaged and passed over; an error is one that may pass, such as of a process
+// that has too many files open.
+func (ts keyTables) get(h hash, now time.Time, damaged func(*keyTable, error)) (keyInfo, bool, error) {
 	for _, t := range slices.Backward(ts) {
 		info, ok, err := t.get(h)
-		if err != nil {
+		if err = lost(err); errors.Is(err, errKeys) || errors.Is(err, segment.ErrCorrupt) {
 			damaged(t, err)
 			continue
 		}
+		if err != nil {
+			return keyInfo{}, false, fmt.Errorf("%w: look up a batch key: %w", logging.ErrUnavailable, err)
+		}
 		if ok && info.inTime(now) {
-			return info, true
+			return info, true, nil
 		}
 	}
-	return keyInfo{}, false
+	return keyInfo{}, false, nil
 }
 
 // expired gives the tables whose every key is forgotten.

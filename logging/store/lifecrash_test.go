@@ -24,8 +24,9 @@ type life struct {
 	now   *time.Time
 	acked map[string]bool // keys
 	sent  map[string]logging.Batch
-	base  int // of the numbers of batches
-	upTo  int // batches up to that one are purged
+	base  int  // of the numbers of batches
+	upTo  int  // batches up to that one are purged
+	short bool // nothing expires, no key is forgotten
 }
 
 func (l *life) batch(i int) logging.Batch {
@@ -63,6 +64,9 @@ func (l *life) run() {
 				l.upTo = l.base + i
 			}
 		case 17:
+			if l.short {
+				continue
+			}
 			*l.now = noon.Add(50 * time.Hour) // web and cart are past their retention, pay is not
 			_ = l.s.Sweep(ctx)
 		case 21:
@@ -70,6 +74,67 @@ func (l *life) run() {
 			_ = l.s.mergeKeys()
 		}
 	}
+}
+
+// TestKilledThenCrashed kills the process after any operation on the file system,
+// starts it again, which reads what was never synced, sends everything again, and
+// cuts the power: what was answered is there, be it as a duplicate.
+func TestKilledThenCrashed(t *testing.T) {
+	done := false
+	for after := int64(0); !done; after++ {
+		now := noon
+		mem := vfs.NewMem()
+		var n atomic.Int64
+		fs := &vfs.Faulty{FS: mem, Fail: func(vfs.Op, string) error {
+			if n.Add(1) > after {
+				return errCrashed
+			}
+			return nil
+		}}
+		o := Options{FS: fs, LogBytesMax: 1500, Clock: func() time.Time { return now }, idle: true}
+		l := &life{now: &now, short: true, acked: map[string]bool{}, sent: map[string]logging.Batch{}}
+		s, err := Open("logs", o)
+		if err == nil {
+			l.s = s
+			l.run()
+			_ = s.Close()
+		}
+		done = n.Load() <= after
+		mem = mem.Kill()
+		o.FS = mem
+		where := fmt.Sprintf("killed after %d operations", after)
+		if s, err = Open("logs", o); err != nil {
+			t.Fatalf("%s: %v", where, err)
+		}
+		answered := map[string]bool{}
+		for _, b := range l.sent {
+			for i, r := range appendTo(t, s, b) {
+				answered[b.Records[i].Message] = r.Status == logging.Stored || r.Status == logging.Duplicate
+			}
+		}
+		o.FS = mem.Crash(nil)
+		if s, err = Open("logs", o); err != nil {
+			t.Fatalf("%s, and then without power: %v", where, err)
+		}
+		there := map[string]int{}
+		for _, m := range messages(t, s, scopetest.Operator()) {
+			there[m]++
+		}
+		for m, ok := range answered {
+			if purged := there[m] == 0 && l.mayBePurged(m); ok && there[m] != 1 && !purged {
+				t.Fatalf("%s, and then without power: %s was answered, and is there %d times", where, m, there[m])
+			}
+		}
+		closeStore(t, s)
+	}
+}
+
+// mayBePurged reports whether a message was of the namespace that is purged.
+func (l *life) mayBePurged(message string) bool {
+	number, _, _ := strings.Cut(message, ".")
+	return slices.ContainsFunc(l.sent["k"+number].Records, func(r logging.Record) bool {
+		return r.Message == message && r.Namespace == "cart"
+	})
 }
 
 // TestCrashedLife cuts the power after any operation on the file system, and
@@ -141,7 +206,7 @@ func (l *life) check(t *testing.T, s *Store, where string, retention func(tenant
 		for _, r := range b.Records {
 			n := found[r.Message]
 			expired := r.Time.Before(l.now.Add(-retention(r.Tenant)))
-			mayBePurged := r.Namespace == "cart"
+			mayBePurged := l.mayBePurged(r.Message)
 			if n > 1 {
 				t.Errorf("%s: %s is there %d times", where, r.Message, n)
 			}

@@ -122,9 +122,10 @@ func readManifest(fs vfs.FS, dir string, number uint64) (m *manifest, torn int64
 	size, err := m.f.Size()
 	if err == nil && size > m.size {
 		torn = size - m.size
-		if err = m.f.Truncate(m.size); err == nil {
-			err = m.f.Sync()
-		}
+		err = m.f.Truncate(m.size)
+	}
+	if err == nil {
+		err = m.f.Sync() // files are deleted for what it says
 	}
 	if err != nil {
 		return nil, 0, errors.Join(err, m.f.Close())

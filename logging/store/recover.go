@@ -16,6 +16,12 @@ func (s *Store) recover() error {
 	if err := s.fs.MkdirAll(s.dir); err != nil {
 		return err
 	}
+	// A process that was killed may have left names and bytes that are read now and
+	// would be gone if the machine lost power: before anything is done because of
+	// them, they are made durable, as the manifest and the last log file are below.
+	if err := s.fs.SyncDir(s.dir); err != nil {
+		return err
+	}
 	m, torn, err := openManifest(s.fs, s.dir)
 	if err != nil {
 		return err
@@ -202,7 +208,11 @@ func (s *Store) recoverFile(number uint64, last bool, intern func([]byte) string
 		s.corrupt(Event{File: name, Bytes: min(headerLen, size), Err: errHeader})
 		f.firstSeq = s.nextSeq
 	}
-	if err := s.recoverFrames(f, r, last); err != nil {
+	err = s.recoverFrames(f, r, last)
+	if err == nil && last {
+		err = in.Sync() // those before were synced when the next one was begun
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("read log file %s: %w", name, err), in.Close())
 	}
 	return f, nil
@@ -256,10 +266,7 @@ func (s *Store) recoverFrames(f *file, r *reader, last bool) error {
 		s.opts.OnEvent(Event{Kind: EventTornTail, File: f.name, Offset: at, Bytes: r.size - at})
 		// The next frame is written behind the last good one.
 		f.size = at
-		if err := f.f.Truncate(at); err != nil {
-			return err
-		}
-		return f.f.Sync()
+		return f.f.Truncate(at)
 	}
 	f.size = max(r.size, headerLen)
 	return nil

@@ -180,7 +180,11 @@ func (s *Store) take(p *pending, req *request) error {
 	var kh hash
 	if key != "" {
 		kh = keyHash(key)
-		if old, known := s.knownKey(p, kh); known {
+		old, known, err := s.knownKey(p, kh)
+		if err != nil {
+			return err
+		}
+		if known {
 			s.duplicates(req, old)
 			return nil
 		}
@@ -295,13 +299,13 @@ func (p *pending) likeDerived(id tenant.ID) bool {
 }
 
 // knownKey looks for a batch key of the last 24 h.
-func (s *Store) knownKey(p *pending, h hash) (keyInfo, bool) {
+func (s *Store) knownKey(p *pending, h hash) (keyInfo, bool, error) {
 	if info, ok := p.keys[h]; ok {
-		return info, true
+		return info, true, nil
 	}
 	for _, g := range slices.Backward(p.gens) {
 		if info, ok := g.keys[h]; ok && info.inTime(p.now) {
-			return info, true
+			return info, true, nil
 		}
 	}
 	return p.tables.get(h, p.now, s.keysDamaged)

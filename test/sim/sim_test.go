@@ -8,6 +8,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -98,7 +99,8 @@ var kinds = []struct {
 	often int
 }{
 	{"append", 30}, {"again", 4}, {"query", 20}, {"hold", 4}, {"held", 6}, {"get", 6}, {"purge", 3}, {"seal", 1},
-	{"time", 6}, {"flush", 8}, {"merge", 4}, {"sweep", 3}, {"reopen", 3}, {"crash", 4}, {"full", 2}, {"room", 3}, {"check", 4},
+	{"time", 6}, {"flush", 8}, {"merge", 4}, {"sweep", 3}, {"reopen", 3}, {"crash", 4}, {"kill", 4}, {"full", 2}, {"ill", 2}, {"room", 3}, {"check", 4},
+	{"crowd", 3},
 }
 
 func (s step) String() string { return fmt.Sprintf("%s %d", s.kind, s.seed) }
@@ -109,9 +111,10 @@ func plan(seed uint64) []step {
 	for _, k := range kinds {
 		all = append(all, slices.Repeat([]kind{k.kind}, k.often)...)
 	}
-	steps := make([]step, *stepsFlag)
-	for i := range steps {
-		steps[i] = step{all[rnd.IntN(len(all))], rnd.Uint64()}
+	steps := make([]step, 1, *stepsFlag+1)
+	steps[0] = step{"sizes", rnd.Uint64()}
+	for range *stepsFlag {
+		steps = append(steps, step{all[rnd.IntN(len(all))], rnd.Uint64()})
 	}
 	return steps
 }
@@ -134,8 +137,12 @@ func run(steps []step) (err error) {
 func (w *world) do(s step, rnd *rand.Rand) error {
 	ctx := context.Background()
 	switch s.kind {
+	case "sizes":
+		return w.resize(rnd)
 	case "append":
 		return w.append(w.batch(rnd))
+	case "crowd":
+		return w.crowd(rnd)
 	case "again":
 		if len(w.keyed) == 0 {
 			return nil
@@ -171,34 +178,55 @@ func (w *world) do(s step, rnd *rand.Rand) error {
 		w.clock.Store(w.now.UnixNano())
 		return nil
 	case "flush":
-		return w.unlessFull(w.store.Flush(ctx))
+		return w.unlessIll(w.store.Flush(ctx))
 	case "merge":
-		return w.unlessFull(w.store.Merge(ctx))
+		return w.unlessIll(w.store.Merge(ctx))
 	case "sweep":
-		return w.unlessFull(w.store.Sweep(ctx))
+		return w.unlessIll(w.store.Sweep(ctx))
 	case "reopen":
-		if err := w.close(); err != nil && !w.full.Load() {
+		if err := w.settled(rnd); err != nil {
 			return err
 		}
-		w.full.Store(false)
+		if err := w.unlessIll(w.close()); err != nil {
+			return err
+		}
+		w.ill.Store(false) // a full disk stays full
 		return w.open()
-	case "crash":
+	case "crash", "kill":
+		w.killed = s.kind == "kill"
 		return w.crashDuring(rnd)
-	case "full", "room":
-		w.full.Store(s.kind == "full")
+	case "full":
+		w.full.Store(true)
 		return nil
+	case "ill":
+		w.ill.Store(true)
+		return nil
+	case "room":
+		return w.heal()
 	case "check":
 		return w.check()
 	}
 	panic("unknown step " + s.kind)
 }
 
-// unlessFull lets errors of a full disk pass.
-func (w *world) unlessFull(err error) error {
-	if w.full.Load() {
+// unlessIll lets errors of a disk pass that is full or fails.
+func (w *world) unlessIll(err error) error {
+	if w.full.Load() || w.ill.Load() {
 		return nil
 	}
 	return err
+}
+
+// heal gives the disk room and health, and the store the second in which it tries
+// again what failed.
+func (w *world) heal() error {
+	sick := w.full.Load() || w.ill.Load()
+	w.full.Store(false)
+	w.ill.Store(false)
+	if !sick {
+		return nil
+	}
+	return w.store.Flush(context.Background())
 }
 
 func someone(rnd *rand.Rand) tenant.ID {
@@ -295,16 +323,37 @@ func (w *world) doPurge(rnd *rand.Rand) error {
 	}
 	err := w.store.Purge(context.Background(), id, life.Cluster, life.Namespace, life.From, life.To)
 	if err != nil {
-		return w.unlessFull(err)
+		return w.unlessIll(err)
 	}
 	w.purge = append(w.purge, p)
 	return nil
 }
 
-// crashDuring does something and lets the machine lose power in the middle of
-// it, or behind it.
+// settled has something committed where a failed write may have left bytes: they
+// could be taken for a batch after the next start.
+func (w *world) settled(rnd *rand.Rand) error {
+	if !w.unsettled {
+		return nil
+	}
+	if err := w.heal(); err != nil {
+		return err
+	}
+	return w.append(w.batch(rnd))
+}
+
+// crashDuring does something and lets the machine lose power, or kills the
+// process, in the middle of it or behind it. The disk may be full meanwhile, and
+// stay so.
 func (w *world) crashDuring(rnd *rand.Rand) error {
-	w.full.Store(false)
+	if rnd.IntN(2) == 0 {
+		if err := w.heal(); err != nil {
+			return err
+		}
+	}
+	if err := w.settled(rnd); err != nil {
+		return err
+	}
+	w.ill.Store(false)
 	w.closeViews()
 	w.crash, w.image = rnd, nil
 	w.crashIn.Store(int64(1 + rnd.IntN(40)))
@@ -321,17 +370,21 @@ func (w *world) crashDuring(rnd *rand.Rand) error {
 		err = errors.Join(err, before.Merge(context.Background()))
 	}
 	w.crashIn.Store(-1)
-	if err != nil {
+	if err := w.unlessIll(err); err != nil {
 		return err
 	}
 	image := w.image
-	if err := before.Close(); err != nil {
+	if err := w.unlessIll(before.Close()); err != nil {
 		return err
 	}
-	if image == nil {
+	switch {
+	case image != nil:
+	case w.killed:
+		image = w.disk
+	default:
 		image = w.disk.Crash(rnd)
 	}
-	w.disk = image
+	w.disk, w.unsettled = image, false
 	if err := w.open(); err != nil {
 		return fmt.Errorf("open after a crash: %w", err)
 	}
@@ -343,6 +396,64 @@ func (w *world) crashDuring(rnd *rand.Rand) error {
 		return fmt.Errorf("an acknowledged batch of %d records is lost", len(due))
 	}
 	return w.check()
+}
+
+// crowd has several senders at once, while the store flushes: each batch with
+// ids of its own, so that the answers do not depend on who comes first.
+func (w *world) crowd(rnd *rand.Rand) error {
+	type sent struct {
+		id  tenant.ID
+		b   logging.Batch
+		got []logging.ItemResult
+		err error
+	}
+	batches := make([]sent, 2+rnd.IntN(6))
+	for i := range batches {
+		s := &batches[i]
+		s.id, s.b = w.batch(rnd)
+		for j := range s.b.Records {
+			s.b.Records[j].ID = ""
+			if rnd.IntN(4) == 0 {
+				s.b.Records[j].ID = fmt.Sprintf("crowd-%d", rnd.Uint64())
+			}
+		}
+	}
+	var group errgroup.Group
+	if rnd.IntN(2) == 0 {
+		group.Go(func() error { return w.unlessIll(w.store.Flush(context.Background())) })
+	}
+	for i := range batches {
+		s := &batches[i]
+		group.Go(func() error {
+			s.got, s.err = w.store.Append(context.Background(), scopetest.Write(s.id), s.b)
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	failed := false
+	for i := range batches {
+		s := &batches[i]
+		if s.err != nil {
+			if err := w.unavailable(s.err); err != nil {
+				return err
+			}
+			failed = true
+			continue
+		}
+		w.unsettled = false
+		for j, r := range s.got {
+			if r.Status != logging.Stored {
+				return fmt.Errorf("crowd: record %d of batch %d has status %d", j, i, r.Status)
+			}
+			w.add(s.b.Records[j], r.Seq, r.ID)
+		}
+		w.remember(s.id, s.b)
+	}
+	w.unsettled = w.unsettled || failed
+	slices.SortFunc(w.model, func(a, b stored) int { return cmp.Compare(a.Seq, b.Seq) })
+	return w.check() // of a batch that failed nothing is there
 }
 
 // shrink looks for a shorter life that still fails.

@@ -29,10 +29,17 @@ type world struct {
 	disk  *vfs.Mem
 	store *store.Store
 	full  atomic.Bool // the disk takes nothing more
-	// crashIn counts down the changes to the disk; at 0 the image of a machine
-	// that loses power is taken. Negative: not wanted.
+	ill   atomic.Bool // the disk fails now and then, whatever it is asked to do
+	turns atomic.Uint64
+	sizes store.Options // of what the store keeps where
+	// unsettled: what was not acknowledged may be in the log, behind its end, until
+	// the next commit.
+	unsettled bool
+	// crashIn counts down the changes to the disk; at 0 the image is taken of what
+	// is left when the machine loses power or the process is killed. Negative: not wanted.
 	crashIn atomic.Int64
 	crash   *rand.Rand
+	killed  bool // the process ends alone, and the machine goes on
 	image   *vfs.Mem
 
 	model []stored // acknowledged, by seq
@@ -68,7 +75,10 @@ type heldView struct {
 	now   time.Time
 }
 
-var errDiskFull = fmt.Errorf("write: %w", syscall.ENOSPC)
+var (
+	errDiskFull = fmt.Errorf("write: %w", syscall.ENOSPC)
+	errDiskIll  = errors.New("the disk did not answer")
+)
 
 func newWorld() (*world, error) {
 	w := &world{now: logtest.Noon(), disk: vfs.NewMem(), lives: map[tenant.ID][]tenant.Life{}}
@@ -85,20 +95,57 @@ func (w *world) open() error {
 			return nil
 		}
 		if w.crashIn.Add(-1) == 0 {
-			w.image = disk.Crash(w.crash)
+			if w.killed {
+				w.image = disk.Kill()
+			} else {
+				w.image = disk.Crash(w.crash)
+			}
 		}
 		if w.full.Load() && (op == vfs.OpWrite || op == vfs.OpCreate) {
 			return errDiskFull
 		}
+		if w.ill.Load() && w.turns.Add(1)%3 == 0 {
+			return errDiskIll
+		}
 		return nil
 	}}
 	w.clock.Store(w.now.UnixNano())
+	o := w.sizes
+	o.FS, o.Clock = fs, func() time.Time { return time.Unix(0, w.clock.Load()).UTC() }
+	o.Retention = func(id tenant.ID) time.Duration { return retention[id] }
 	var err error
-	w.store, err = store.Open("logs", store.Options{
-		FS: fs, Clock: func() time.Time { return time.Unix(0, w.clock.Load()).UTC() },
-		Retention: func(id tenant.ID) time.Duration { return retention[id] },
-	})
+	w.store, err = store.Open("logs", o)
 	return err
+}
+
+// resize begins anew with a store that keeps little: many files of the log, small
+// tables, few open files, small caches, or some of these.
+func (w *world) resize(rnd *rand.Rand) error {
+	if err := w.store.Close(); err != nil {
+		return err
+	}
+	small := func(n int64) int64 {
+		if rnd.IntN(2) == 0 {
+			return 0
+		}
+		return n
+	}
+	w.sizes = store.Options{
+		LogBytesMax: small(4 << 10), MemtableBytesMax: small(64 << 10), OpenFilesMax: int(small(1)),
+		CacheBytesMax: small(1 << 10), ColumnsBytesMax: small(-1), SearchesMax: int(small(1)),
+	}
+	return w.open()
+}
+
+// unavailable lets pass what writers are told of a disk that is full or fails.
+func (w *world) unavailable(err error) error {
+	if errors.Is(err, logging.ErrUnavailable) {
+		err = w.unlessIll(err)
+	}
+	if err != nil {
+		return fmt.Errorf("append: %w", err)
+	}
+	return nil
 }
 
 func (w *world) close() error {
@@ -138,16 +185,18 @@ func shows(purges []purged, r *logging.Record, now time.Time) bool {
 // append hands a batch over and compares the answers with what they must be.
 func (w *world) append(id tenant.ID, b logging.Batch) error {
 	repeated := w.repeated(id, b)
-	if w.full.Load() {
+	if w.full.Load() || w.ill.Load() {
 		b = withoutDerived(b)
 	}
 	got, err := w.store.Append(context.Background(), scopetest.Write(id), b)
 	if err != nil {
-		if !w.full.Load() || !errors.Is(err, logging.ErrUnavailable) {
-			return fmt.Errorf("append: %w", err)
+		if err := w.unavailable(err); err != nil {
+			return err
 		}
+		w.unsettled = true
 		return w.settle(id, b)
 	}
+	w.unsettled = false
 	if len(got) != len(b.Records) {
 		return fmt.Errorf("append: %d results for %d records", len(got), len(b.Records))
 	}
