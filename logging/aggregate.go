@@ -37,6 +37,11 @@ func newAggregator(aggs []Agg, b *aggBounds) (*Aggregator, error) {
 	if a.plan, err = newGroupPlan(aggs, b); err != nil {
 		return nil, err
 	}
+	for _, p := range a.plan.plans {
+		if t, ok := p.(*termsPlan); ok {
+			t.alone = true
+		}
+	}
 	return a, a.plan.make(&a.root)
 }
 

@@ -94,3 +94,21 @@ type DistinctHasher interface {
 	// of the rows, and no others; a hash may come more than once.
 	DistinctHashes(f Field) (hashes []uint64, ok bool, err error)
 }
+
+// KeyedStrings is what Rows may be, too: they know strings of which there are many
+// by their keys, and give the strings themselves when they are wanted.
+type KeyedStrings interface {
+	// Keyed gives a column of strings; one in every row.
+	Keyed(f Field) (Keyed, bool, error)
+}
+
+// Keyed is a column of strings by a dictionary of their keys: row i has the string
+// with Keys[Of[i]]. Keys are distinct. Unlike other columns it stays as it is for
+// as long as the Aggregator.
+type Keyed struct {
+	Of   []uint16
+	Keys []StringKey
+	// Value gives the string of a code. Those of one column are cheap one after
+	// the other.
+	Value func(code uint32) (string, error)
+}

@@ -253,6 +253,9 @@ func (h *dateHistogram) addMinutes(r *run) (ok bool, err error) {
 	if n := len(counts); n == 0 || !h.rounding.wholeMinutes(counts[0].Minute, counts[n-1].Minute) {
 		return false, nil
 	}
+	if h.rounding.plain() {
+		return true, h.addPlain(r, counts)
+	}
 	for i := 0; i < len(counts); {
 		h.seek(counts[i].Minute * int64(time.Minute))
 		n := 0
@@ -271,6 +274,41 @@ func (h *dateHistogram) addMinutes(r *run) (ok bool, err error) {
 		}
 	}
 	return true, nil
+}
+
+// addPlain is addMinutes for buckets of one length: there may be as many of them as
+// minutes, in each of a thousand runs.
+func (h *dateHistogram) addPlain(r *run, counts []MinuteCount) error {
+	step, offset := int64(h.rounding.fixed/time.Minute), int64(h.rounding.offset/time.Minute)
+	until := int64(math.MinInt64)
+	for i := 0; i < len(counts); {
+		m := counts[i].Minute
+		if m < until || m >= until+step { // not the bucket after the last one
+			rest := (m - offset) % step
+			if rest < 0 {
+				rest += step
+			}
+			until = m - rest
+		}
+		from := until
+		until += step
+		n := counts[i].Rows
+		for i++; i < len(counts) && counts[i].Minute < until; i++ {
+			n += counts[i].Rows
+		}
+		place := from * int64(time.Minute)
+		if !h.listed(place) {
+			continue
+		}
+		in, err := h.at(place)
+		if err != nil {
+			return err
+		}
+		if err := h.plan.sub.addCount(in, r, n); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (h *dateHistogram) addCount(*run, int) error { return nil }

@@ -46,7 +46,10 @@ func (p *gridPlan) id(place int64) (uint32, error) {
 		p.last.place, p.last.id = place, uint32(next)
 		return uint32(next), nil
 	}
-	id, ok := p.near.get(place)
+	id, ok := p.near.after(place)
+	if !ok {
+		id, ok = p.near.get(place)
+	}
 	if !ok {
 		if id, ok = p.ids[place]; ok {
 			p.near.put(place, id)
@@ -71,6 +74,9 @@ type nearIDs struct {
 	step int64 // 0: of places that are not even
 	base int64
 	ids  []uint32 // by step from base, plus 1; 0 is none
+
+	last, lastAt int64 // the index found last, and its place
+	found        bool  // there is one
 }
 
 const nearMax = 1 << 17 // steps
@@ -90,6 +96,18 @@ func (n *nearIDs) get(place int64) (id uint32, ok bool) {
 	if !ok || i < 0 || i >= int64(len(n.ids)) || n.ids[i] == 0 {
 		return 0, false
 	}
+	n.last, n.lastAt, n.found = i, place, true
+	return n.ids[i] - 1, true
+}
+
+// after is get for the place one step behind the one that was found last, without
+// a division.
+func (n *nearIDs) after(place int64) (id uint32, ok bool) {
+	i := n.last + 1
+	if !n.found || place-n.lastAt != n.step || i >= int64(len(n.ids)) || n.ids[i] == 0 {
+		return 0, false
+	}
+	n.last, n.lastAt, n.found = i, place, true
 	return n.ids[i] - 1, true
 }
 
@@ -106,6 +124,7 @@ func (n *nearIDs) put(place int64, id uint32) {
 		n.ids = append(make([]uint32, more, more+int64(len(n.ids))), n.ids...)
 		n.base -= more * n.step
 		i += more
+		n.last += more
 	}
 	if i >= int64(len(n.ids)) {
 		n.ids = append(n.ids, make([]uint32, i+1-int64(len(n.ids)))...)
@@ -223,6 +242,9 @@ func (g *grid) list(from, to *int64) (AggResult, error) {
 					return AggResult{}, err
 				}
 				r.Buckets = append(r.Buckets, b)
+			}
+			if at >= until {
+				break
 			}
 			if n := p.next(at); n <= at || n >= until {
 				break

@@ -15,8 +15,14 @@ type rounding struct {
 // floor gives the start of the bucket that t lies in.
 func (r rounding) floor(t time.Time) time.Time { return r.cut(t.Add(-r.offset)).Add(r.offset) }
 
+// plain reports whether buckets are all of one length.
+func (r rounding) plain() bool { return r.calendar == 0 && r.zone == time.UTC }
+
 // next gives the start of the bucket after the one that starts at t.
 func (r rounding) next(t time.Time) time.Time {
+	if r.plain() {
+		return t.Add(r.fixed)
+	}
 	t = t.Add(-r.offset).In(r.zone)
 	y, m, d := t.Date()
 	step := time.Duration(0)
@@ -106,7 +112,7 @@ func (r rounding) midnight(y int, m time.Month, d int) time.Time {
 // are all in it: from is at most t, until greater. The bucket itself may go on
 // on both sides.
 func (r rounding) span(t int64) (from, until, place int64) {
-	if r.calendar == 0 && r.zone == time.UTC {
+	if r.plain() {
 		rest := (t - int64(r.offset)) % int64(r.fixed)
 		if rest < 0 {
 			rest += int64(r.fixed)

@@ -145,6 +145,17 @@ type slots struct {
 	n      int
 }
 
+// get finds a group; nil where there is none.
+func (s *slots) get(id uint32) *group {
+	if int(id) < len(s.dense) {
+		if g := &s.dense[id]; g.docs > 0 {
+			return g
+		}
+		return nil
+	}
+	return s.sparse[id]
+}
+
 // at finds a group, or makes it. The pointer is good until the next call.
 func (s *slots) at(id uint32, p *groupPlan, what, field string) (*group, error) {
 	if int(id) < len(s.dense) {

@@ -1,8 +1,9 @@
 package logging
 
 import (
-	"hash/maphash"
+	"cmp"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -12,33 +13,69 @@ const (
 )
 
 // termIDs numbers the keys of a Terms from 0, over all the buckets it is in.
-// There may be millions of strings: they lie in large pieces of memory and are
-// found by open addressing.
+// There may be millions of strings: they are told apart by their StringKeys, found
+// by open addressing, and lie in large pieces of memory, or stay in the columns
+// they came in.
 type termIDs struct {
-	strs  []string // by id; "" for what is no string
-	table []uint64 // 32 bits of the hash, then the id plus 1; 0 is free
+	keys  []StringKey // by id; of what is no string anything
+	where []termPlace // by id
+	table []uint32    // the id plus 1, by key; 0 is free
 	used  int
-	seed  maphash.Seed
-	piece *strings.Builder // never grows: strings made of it stay
+
+	strs    []string
+	columns []Keyed
+	piece   *strings.Builder // never grows: strings made of it stay
 
 	rest map[termKey]uint32
-	vals map[uint32]Value // of rest, by id
+	vals []Value // of rest
 }
+
+// termPlace says where the value of an id is.
+type termPlace struct {
+	kind termPlaceKind
+	at   uint32 // in strs, vals, or columns
+	code uint32 // of the column
+}
+
+type termPlaceKind uint8
+
+const (
+	inStrings termPlaceKind = iota
+	inValues
+	inColumns
+)
 
 const pieceBytes = 1 << 14
 
 func newTermIDs() termIDs {
-	return termIDs{seed: maphash.MakeSeed(), rest: map[termKey]uint32{}, vals: map[uint32]Value{}, piece: &strings.Builder{}}
+	return termIDs{rest: map[termKey]uint32{}, piece: &strings.Builder{}}
 }
 
+// n is the number of ids.
+func (t *termIDs) n() int { return len(t.keys) }
+
 // value gives the key of an id.
-func (t *termIDs) value(id uint32) Value {
-	if len(t.vals) > 0 {
-		if v, ok := t.vals[id]; ok {
-			return v
-		}
+func (t *termIDs) value(id uint32) (Value, error) {
+	switch w := t.where[id]; w.kind {
+	case inValues:
+		return t.vals[w.at], nil
+	case inColumns:
+		s, err := t.columns[w.at].Value(w.code)
+		return String(s), err
+	default:
+		return String(t.strs[w.at]), nil
 	}
-	return String(t.strs[id])
+}
+
+// byPlace orders ids such that their values are cheap one after the other.
+func (t *termIDs) byPlace(a, b uint32) int {
+	x, y := t.where[a], t.where[b]
+	return cmp.Or(cmp.Compare(x.kind, y.kind), cmp.Compare(x.at, y.at), cmp.Compare(x.code, y.code))
+}
+
+func (t *termIDs) add(k StringKey, w termPlace) uint32 {
+	t.keys, t.where = append(t.keys, k), append(t.where, w)
+	return uint32(len(t.keys) - 1)
 }
 
 // of numbers a value.
@@ -53,30 +90,60 @@ func (t *termIDs) of(v Value, b *aggBounds, field string) (uint32, error) {
 	if k.kind == KindInt {
 		v = Int(k.num)
 	}
-	id := uint32(len(t.strs))
-	t.rest[k], t.vals[id] = id, v
-	t.strs = append(t.strs, "")
+	t.vals = append(t.vals, v)
+	id := t.add(StringKey{}, termPlace{kind: inValues, at: uint32(len(t.vals) - 1)})
+	t.rest[k] = id
 	return id, b.hold(keyBytes, "terms of", field)
 }
 
 // ofString numbers a string, which is copied if it is new.
 func (t *termIDs) ofString(s string, b *aggBounds, field string) (uint32, error) {
-	hash := maphash.String(t.seed, s) >> 32
+	k := KeyOfString(s)
+	slot, id := t.find(k)
+	if slot < 0 {
+		return id, nil
+	}
+	t.strs = append(t.strs, t.keep(s))
+	id = t.add(k, termPlace{kind: inStrings, at: uint32(len(t.strs) - 1)})
+	t.put(slot, id)
+	return id, b.hold(stringBytes+len(s), "terms of", field)
+}
+
+// column takes a column in, for ofCode.
+func (t *termIDs) column(of Keyed) uint32 {
+	t.columns = append(t.columns, of)
+	return uint32(len(t.columns) - 1)
+}
+
+// ofCode numbers the string of a code of a column.
+func (t *termIDs) ofCode(column, code uint32, k StringKey, b *aggBounds, field string) (uint32, error) {
+	slot, id := t.find(k)
+	if slot < 0 {
+		return id, nil
+	}
+	id = t.add(k, termPlace{kind: inColumns, at: column, code: code})
+	t.put(slot, id)
+	return id, b.hold(stringBytes, "terms of", field)
+}
+
+// find gives the id of a key, or else the slot for it.
+func (t *termIDs) find(k StringKey) (slot int, id uint32) {
 	if 2*(t.used+1) > len(t.table) {
 		t.grow()
 	}
 	mask := uint64(len(t.table) - 1)
-	i := hash & mask
+	i := k[0] & mask
 	for ; t.table[i] != 0; i = (i + 1) & mask {
-		if e := t.table[i]; e>>32 == hash && t.strs[uint32(e)-1] == s {
-			return uint32(e) - 1, nil
+		if id := t.table[i] - 1; t.keys[id] == k {
+			return -1, id
 		}
 	}
-	id := uint32(len(t.strs))
-	t.table[i] = hash<<32 | uint64(id+1)
+	return int(i), noID
+}
+
+func (t *termIDs) put(slot int, id uint32) {
+	t.table[slot] = id + 1
 	t.used++
-	t.strs = append(t.strs, t.keep(s))
-	return id, b.hold(stringBytes+len(s), "terms of", field)
 }
 
 // keep copies a string.
@@ -95,16 +162,18 @@ func (t *termIDs) keep(s string) string {
 
 func (t *termIDs) grow() {
 	old := t.table
-	t.table = make([]uint64, max(16, 2*len(old)))
+	t.table = make([]uint32, max(16, 4*len(old)))
 	mask := uint64(len(t.table) - 1)
 	for _, e := range old {
 		if e == 0 {
 			continue
 		}
-		i := e >> 32 & mask
+		i := t.keys[e-1][0] & mask
 		for t.table[i] != 0 {
 			i = (i + 1) & mask
 		}
 		t.table[i] = e
 	}
+	more := max(0, len(t.table)/2-len(t.keys))
+	t.keys, t.where = slices.Grow(t.keys, more), slices.Grow(t.where, more)
 }

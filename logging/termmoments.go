@@ -2,7 +2,7 @@ package logging
 
 import "math"
 
-// tally is what the rows of one code come to for one metric.
+// tally is what the rows of one code, or of one bucket, come to for one metric.
 type tally struct {
 	n                  int64
 	sum, sqr, min, max float64
@@ -10,34 +10,48 @@ type tally struct {
 
 func (a *tally) reset() { *a = tally{min: math.Inf(1), max: math.Inf(-1)} }
 
-// addTallies is addCodes where there is nothing inside the buckets but sums and
-// the like of columns of numbers: they are added up by code in one pass, and the
-// rows are not parted. ok is false where there is more.
-func (t *terms) addTallies(r *run, sel []uint32) (ok bool, err error) {
-	p, c := t.plan, &t.plan.columns
+// tallied reports whether there is nothing inside the buckets but sums and the
+// like, which can be added up without parting the rows.
+func (p *termsPlan) tallied() bool {
 	for _, of := range p.sub.plans {
 		m, isMetric := of.(*metricPlan)
 		if !isMetric || m.Missing != nil {
-			return false, nil
+			return false
 		}
 		switch m.Kind {
 		case Avg, Sum, Min, Max, StatsMetric, ExtendedStats:
 		default:
-			return false, nil
+			return false
 		}
+	}
+	return true
+}
+
+// loadTallies asks the run for the metrics' columns; ok is false where one of them
+// is not of numbers.
+func (p *termsPlan) loadTallies(r *run) (ok bool, err error) {
+	if !p.tallied() {
+		return false, nil
+	}
+	for _, of := range p.sub.plans {
+		m := of.(*metricPlan)
 		if err := m.load(r); err != nil || m.mode != metricNumbers && !m.empty() {
 			return false, err
 		}
 	}
+	return true, nil
+}
+
+// addTallies is addCodes where plan.loadTallies is ok: in one pass by code, and
+// the rows are not parted.
+func (t *terms) addTallies(r *run, sel []uint32) (ok bool, err error) {
+	p, c := t.plan, &t.plan.columns
+	if ok, err := p.loadTallies(r); !ok || err != nil {
+		return false, err
+	}
 	codes, none := c.codes.Of, uint32(len(c.codes.Values))
-	n, subs := int(none)+1, len(p.sub.plans)
-	if cap(c.tallies) < n*subs {
-		c.tallies = make([]tally, n*subs+n)
-	}
-	tallies, docs := c.tallies[:n*subs], c.counts[:n]
-	for i := range tallies {
-		tallies[i].reset()
-	}
+	n := int(none) + 1
+	tallies, docs := c.room(n, len(p.sub.plans))
 	sel = r.rowsOf(sel)
 	for _, i := range sel {
 		docs[min(codes[i], none)]++
@@ -49,20 +63,7 @@ func (t *terms) addTallies(r *run, sel []uint32) (ok bool, err error) {
 		}
 		mine, vals := tallies[k*n:(k+1)*n], m.nums.Vals
 		for _, i := range sel {
-			x := vals[i]
-			if x != x {
-				continue
-			}
-			a := &mine[min(codes[i], none)]
-			a.n++
-			a.sum += x
-			a.sqr += x * x
-			if x < a.min {
-				a.min = x
-			}
-			if x > a.max {
-				a.max = x
-			}
+			mine[min(codes[i], none)].add(vals[i])
 		}
 	}
 	for code := range docs {
@@ -74,6 +75,37 @@ func (t *terms) addTallies(r *run, sel []uint32) (ok bool, err error) {
 		err = t.addTally(uint32(code), int64(rows), tallies[code:], n)
 	}
 	return true, err
+}
+
+// add takes a number; NaN is none.
+func (a *tally) add(x float64) {
+	if x != x {
+		return
+	}
+	a.n++
+	a.sum += x
+	a.sqr += x * x
+	if x < a.min {
+		a.min = x
+	}
+	if x > a.max {
+		a.max = x
+	}
+}
+
+// room gives tallies by metric and code, reset, and counts by code, which are zero.
+func (c *termColumns) room(codes, metrics int) (tallies []tally, docs []uint32) {
+	if cap(c.tallies) < codes*metrics {
+		c.tallies = make([]tally, codes*metrics+codes)
+	}
+	if cap(c.counts) < codes {
+		c.counts = make([]uint32, codes+codes/4)
+	}
+	tallies = c.tallies[:codes*metrics]
+	for i := range tallies {
+		tallies[i].reset()
+	}
+	return tallies, c.counts[:codes]
 }
 
 // empty reports whether no row of the run has a value.

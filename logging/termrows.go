@@ -181,6 +181,9 @@ func (t *terms) addCount(r *run, n int) error {
 
 func (t *terms) addRows(r *run, sel []uint32) (bool, error) {
 	p := t.plan
+	if ok, err := t.addKeyed(r, sel); ok || err != nil {
+		return ok, err
+	}
 	if err := p.load(r); err != nil {
 		return false, err
 	}
@@ -298,7 +301,7 @@ func (t *terms) addIDs(r *run, sel []uint32) error {
 	}
 	rows, keys = rows[:n], keys[:n]
 	if len(p.sub.plans) > 0 {
-		return c.split.split(r, rows, keys, len(p.ids.strs), func(id uint32, part []uint32) error { return t.addPart(r, id, part) })
+		return c.split.split(r, rows, keys, p.ids.n(), func(id uint32, part []uint32) error { return t.addPart(r, id, part) })
 	}
 	for _, id := range keys {
 		g, err := t.at(id)

@@ -51,6 +51,7 @@ type termsPlan struct {
 	ids     termIDs
 	columns termColumns
 	points  *pointColumns // of a GeohashGrid, whose keys are made of points
+	alone   bool          // there is one collector of it, at the top of the query
 }
 
 // termsBy is a TermsOrder understood.
@@ -60,6 +61,8 @@ type termsBy struct {
 	of   string
 	none float64 // what a bucket without values is ordered by; NaN: it comes last
 }
+
+func (b termsBy) isKey() bool { return b.By == "_key" || b.By == "_term" }
 
 const termsSizeDefault = 10
 
@@ -159,6 +162,9 @@ func (p *termsPlan) id(v Value) (uint32, error) {
 type terms struct {
 	plan  *termsPlan
 	slots slots
+	sums  sums  // of what came by keys; beside the slots
+	both  group // scratch: a bucket of the slots and the sums
+	empty group // one without documents
 }
 
 func (t *terms) at(id uint32) (*group, error) {
@@ -191,85 +197,181 @@ func (t *terms) add(d *Doc) error {
 
 // term is a bucket on its way into the result.
 type term struct {
-	*group
+	id    uint32
+	docs  int64
 	key   Value
 	order []float64 // the numbers of the orders by metric
 }
 
+// result keeps the first Size buckets, and some more until the next clean-up.
+// Their keys are looked up for the last choice among equals alone: there may be
+// millions of them.
 func (t *terms) result() (AggResult, error) {
-	// Kept are the first Size, and some more until the next clean-up.
+	p, size := t.plan, t.plan.Size
 	var kept []term
 	var docs int64
 	var failed error
-	p, size := t.plan, t.plan.Size
-	each := t.slots.each
-	if p.MinDocs == 0 {
-		each = t.eachKey
-	}
-	each(func(id uint32, g *group) {
-		if g.docs < p.MinDocs || failed != nil {
-			return
-		}
-		if g.cols == nil && len(p.sub.plans) > 0 { // an empty one
-			if failed = p.sub.make(g); failed != nil {
+	byKey := slices.ContainsFunc(p.by, termsBy.isKey)
+	pick := func(fn func(term)) {
+		t.each(func(n term) {
+			if n.docs < p.MinDocs || failed != nil {
 				return
 			}
-		}
-		docs += g.docs
-		n := term{group: g, key: p.ids.value(id)}
-		if failed = p.number(&n); failed != nil || len(kept) >= size && p.compare(n, kept[size-1]) > 0 {
+			if failed = t.number(&n); failed == nil && byKey {
+				n.key, failed = p.ids.value(n.id)
+			}
+			if failed == nil {
+				fn(n)
+			}
+		})
+	}
+	pick(func(n term) {
+		docs += n.docs
+		if len(kept) >= size && p.compare(&n, &kept[size-1]) >= 0 {
 			return
 		}
 		if kept = append(kept, n); len(kept) == size || len(kept) >= 2*size {
-			slices.SortFunc(kept, p.compare)
+			slices.SortFunc(kept, func(a, b term) int { return p.compare(&a, &b) })
 			kept = kept[:size]
 		}
 	})
+	slices.SortFunc(kept, func(a, b term) int { return p.compare(&a, &b) })
+	if failed == nil && len(kept) >= size {
+		last := kept[size-1]
+		kept = kept[:0]
+		pick(func(n term) {
+			if p.compare(&n, &last) <= 0 {
+				kept = append(kept, n)
+			}
+		})
+	}
+	if failed == nil {
+		failed = t.keys(kept)
+	}
 	if failed != nil {
 		return AggResult{}, failed
 	}
-	slices.SortFunc(kept, p.compare)
+	slices.SortFunc(kept, func(a, b term) int {
+		if c := p.compare(&a, &b); c != 0 {
+			return c
+		}
+		return Compare(a.key, b.key)
+	})
 	kept = kept[:min(size, len(kept))]
 	r := AggResult{Buckets: []Bucket{}}
-	for _, n := range kept {
-		b, err := p.sub.bucket(n.group, n.key)
+	for i := range kept {
+		g, err := t.whole(kept[i].id)
 		if err != nil {
 			return AggResult{}, err
 		}
-		docs -= n.docs
+		b, err := p.sub.bucket(g, kept[i].key)
+		if err != nil {
+			return AggResult{}, err
+		}
+		docs -= g.docs
 		r.Buckets = append(r.Buckets, b)
 	}
 	r.OtherDocs = docs
 	return r, nil
 }
 
-// eachKey gives the groups of all keys, in the end empty ones of those that
-// other buckets have.
-func (t *terms) eachKey(fn func(id uint32, g *group)) {
-	seen := make([]bool, len(t.plan.ids.strs))
+// each gives the buckets with documents, in no order and without keys. Where it
+// asks for no documents, those that other buckets have are there too.
+func (t *terms) each(fn func(term)) {
+	for id, docs := range t.sums.docs {
+		if t.slots.n > 0 {
+			if g := t.slots.get(uint32(id)); g != nil {
+				docs += g.docs
+			}
+		}
+		if docs > 0 {
+			fn(term{id: uint32(id), docs: docs})
+		}
+	}
+	var seen []bool
+	if t.plan.MinDocs == 0 {
+		seen = make([]bool, t.plan.ids.n())
+	}
 	t.slots.each(func(id uint32, g *group) {
-		seen[id] = true
-		fn(id, g)
+		if int(id) >= len(t.sums.docs) {
+			fn(term{id: id, docs: g.docs})
+		}
+		if seen != nil {
+			seen[id] = true
+		}
 	})
 	for id, ok := range seen {
-		if !ok {
-			fn(uint32(id), &group{})
+		if !ok && (id >= len(t.sums.docs) || t.sums.docs[id] == 0) {
+			fn(term{id: uint32(id)})
 		}
 	}
 }
 
+// whole gives a bucket with all of its documents; it is good until the next call.
+func (t *terms) whole(id uint32) (*group, error) {
+	g := t.slots.get(id)
+	if g == nil && (int(id) >= len(t.sums.docs) || t.sums.docs[id] == 0) {
+		if t.empty.cols == nil {
+			if err := t.plan.sub.make(&t.empty); err != nil {
+				return nil, err
+			}
+		}
+		return &t.empty, nil
+	}
+	if int(id) >= len(t.sums.docs) {
+		return g, nil
+	}
+	all := &t.both
+	if all.cols == nil {
+		if err := t.plan.sub.make(all); err != nil {
+			return nil, err
+		}
+	}
+	all.docs = t.sums.docs[id]
+	for k, col := range all.cols {
+		stats := &col.(*moments).stats
+		if *stats = (Stats{}); g != nil {
+			*stats = g.cols[k].(*moments).stats
+		}
+		stats.merge(&t.sums.tallies[int(id)*len(all.cols)+k], t.sums.dates[k].dates)
+	}
+	if g != nil {
+		all.docs += g.docs
+	}
+	return all, nil
+}
+
+// keys looks up the keys.
+func (t *terms) keys(of []term) (err error) {
+	ids := &t.plan.ids
+	slices.SortFunc(of, func(a, b term) int { return ids.byPlace(a.id, b.id) })
+	for i := range of {
+		if of[i].key, err = ids.value(of[i].id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // number computes what a bucket is ordered by.
-func (p *termsPlan) number(n *term) error {
-	for i, by := range p.by {
+func (t *terms) number(n *term) error {
+	var g *group
+	for i, by := range t.plan.by {
 		if by.sub < 0 {
 			continue
 		}
-		r, err := n.cols[by.sub].result()
+		if g == nil {
+			var err error
+			if g, err = t.whole(n.id); err != nil {
+				return err
+			}
+		}
+		r, err := g.cols[by.sub].result()
 		if err != nil {
 			return err
 		}
 		if n.order == nil {
-			n.order = make([]float64, len(p.by))
+			n.order = make([]float64, len(t.plan.by))
 		}
 		if n.order[i] = r.number(by.of); math.IsNaN(n.order[i]) {
 			n.order[i] = by.none
@@ -278,8 +380,9 @@ func (p *termsPlan) number(n *term) error {
 	return nil
 }
 
-// compare orders two groups; equal ones by key, and those without a number last.
-func (p *termsPlan) compare(a, b term) int {
+// compare orders two buckets as the orders say, without their keys where those are
+// not asked for; those without a number come last.
+func (p *termsPlan) compare(a, b *term) int {
 	for i, by := range p.by {
 		c := 0
 		switch {
@@ -304,5 +407,5 @@ func (p *termsPlan) compare(a, b term) int {
 			return c
 		}
 	}
-	return Compare(a.key, b.key)
+	return 0
 }

@@ -8,6 +8,25 @@ import (
 // Distinct gives the different strings, and for each row which of them it is. The
 // strings are memory of their own, in the order of the rows where they are first.
 func (c *Column) Distinct() (codes []uint32, values []string) {
+	codes, rows := c.DistinctRows()
+	var buf []byte
+	ends := make([]int, len(rows))
+	for i, row := range rows {
+		buf = c.Append(buf, int(row))
+		ends[i] = len(buf)
+	}
+	all, last := string(buf), 0
+	values = make([]string, len(rows))
+	for i, end := range ends {
+		values[i] = all[last:end]
+		last = end
+	}
+	return codes, values
+}
+
+// DistinctRows is Distinct with the row where each of the strings is first
+// instead of the string.
+func (c *Column) DistinctRows() (codes, rows []uint32) {
 	if c.n == 0 {
 		return nil, nil
 	}
@@ -20,7 +39,7 @@ func (c *Column) Distinct() (codes []uint32, values []string) {
 	}
 	shift := 64 - bits.TrailingZeros(uint(size))
 	table := make([]uint32, size) // 1 + value, by hash
-	rows := make([]uint32, 0, 64) // the first row of each value
+	rows = make([]uint32, 0, 64)
 	for row := range codes {
 		at := int(h[row] >> shift)
 		for {
@@ -40,19 +59,7 @@ func (c *Column) Distinct() (codes []uint32, values []string) {
 			}
 		}
 	}
-	var buf []byte
-	ends := make([]int, len(rows))
-	for i, row := range rows {
-		buf = c.Append(buf, int(row))
-		ends[i] = len(buf)
-	}
-	all, last := string(buf), 0
-	values = make([]string, len(rows))
-	for i, end := range ends {
-		values[i] = all[last:end]
-		last = end
-	}
-	return codes, values
+	return codes, rows
 }
 
 // hashes gives a hash of each row, of its template and its variables: equal rows
@@ -110,7 +117,7 @@ func (c *Column) mix(h []uint64, p *capsule, seed maphash.Seed) {
 		}
 	case b == emptyBody:
 	case p.kind == kindField:
-		codes, _ := b.field.Distinct()
+		codes, _ := b.field.DistinctRows()
 		for i, v := range codes {
 			add(i, uint64(v))
 		}

@@ -333,11 +333,8 @@ func areTimes(c *segment.Column) bool {
 
 // MinuteCounts implements logging.MinuteCounter.
 func (r *rows) MinuteCounts() ([]logging.MinuteCount, bool, error) {
-	if !r.e.info.MinuteCounts {
-		return nil, false, nil
-	}
 	counts, err := r.e.block.Counts(r.counts[:0])
-	if err != nil {
+	if err != nil || len(counts) == 0 {
 		return nil, false, err
 	}
 	r.counts, r.minutes = counts, r.minutes[:0]

@@ -31,6 +31,9 @@ type search struct {
 
 	idHashes idHashes
 
+	reopened   *segment.Column // that stringAt looked into last
+	reopenedAt columnAt
+
 	counted int64
 	top     topK
 	aggs    *logging.Aggregator

@@ -102,7 +102,8 @@ type Block interface {
 	OwnKind(hole int) Kind
 	// NumberRange bounds the numbers of an own column, without decoding it.
 	NumberRange(hole int) (low, high float64, ok bool)
-	// Counts appends the rows per UTC minute, ascending, where Info.MinuteCounts is set.
+	// Counts appends the rows per UTC minute, ascending: where Info.MinuteCounts is
+	// set, and where they can be had once for many; none else.
 	Counts(dst []MinuteCount) ([]MinuteCount, error)
 	// Source appends the document of a row: rebuilt JSON-equal, or as it was kept.
 	Source(dst []byte, row int) ([]byte, error)

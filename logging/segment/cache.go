@@ -3,6 +3,8 @@ package segment
 import (
 	"container/list"
 	"sync"
+
+	"github.com/oriel-project/oriel/logging"
 )
 
 // Cache keeps what queries decoded of blocks in files, for those that come
@@ -26,13 +28,22 @@ type Cache struct {
 
 // kept is what is decoded of one block, or of the ids of a part.
 type kept struct {
-	key   any
-	bytes int64
-	metas []columnMeta
-	cols  []*Column // nil: not decoded
-	found map[string][]uint16
+	key    any
+	bytes  int64
+	metas  []columnMeta
+	cols   []*Column // nil: not decoded
+	found  map[string][]uint16
+	keyed  map[int]*Keyed // by hole
+	counts []byte         // rows by minute, as colenc has them
 
 	hashes []uint64
+}
+
+// Keyed is the strings of a column by a dictionary of their keys: the string of
+// row i has Keys[Of[i]], and is that of row First[Of[i]].
+type Keyed struct {
+	Of, First []uint16
+	Keys      []logging.StringKey
 }
 
 // NewCache makes a cache that holds about so many bytes.
@@ -184,6 +195,54 @@ func (c *Cache) keepRows(e *blockEntry, key string, rows []uint16) {
 		k.found = map[string][]uint16{}
 	}
 	k.found[key] = rows
+}
+
+// keyed gives what keepKeyed was told of a column.
+func (c *Cache) keyed(e *blockEntry, hole int) *Keyed {
+	if c == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if k := c.of(e); k != nil {
+		return k.keyed[hole]
+	}
+	return nil
+}
+
+func (c *Cache) keepKeyed(e *blockEntry, hole int, keyed *Keyed) {
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if k := c.of(e); k != nil && k.keyed[hole] != nil {
+		return // two queries looked at once
+	}
+	k := c.add(e, int64(2*cap(keyed.Of)+2*cap(keyed.First)+16*cap(keyed.Keys)+128))
+	if k.keyed == nil {
+		k.keyed = map[int]*Keyed{}
+	}
+	k.keyed[hole] = keyed
+}
+
+// counts gives what keepCounts was told.
+func (c *Cache) counts(e *blockEntry) []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if k := c.of(e); k != nil {
+		return k.counts
+	}
+	return nil
+}
+
+func (c *Cache) keepCounts(e *blockEntry, counts []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if k := c.of(e); k != nil && k.counts != nil {
+		return // two queries looked at once
+	}
+	c.add(e, int64(cap(counts))).counts = counts
 }
 
 // idHashes gives what keepIDHashes was told of the ids.

@@ -3,6 +3,7 @@ package segment
 import (
 	"errors"
 	"math"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -433,14 +434,36 @@ func (b *fileBlock) NumberRange(hole int) (low, high float64, ok bool) {
 
 // Counts implements Block.
 func (b *fileBlock) Counts(dst []MinuteCount) ([]MinuteCount, error) {
-	if len(b.entry.counts) == 0 {
+	packed := b.entry.counts
+	if len(packed) == 0 && b.cache != nil && b.entry.info.Sorted {
+		var err error
+		if packed, err = b.keptCounts(); err != nil {
+			return nil, err
+		}
+	}
+	if len(packed) == 0 {
 		return dst, nil
 	}
-	counts, err := colenc.DecodeCounts(b.entry.counts, b.entry.info.Rows, dst)
+	counts, err := colenc.DecodeCounts(packed, b.entry.info.Rows, dst)
 	if err != nil {
 		return nil, b.part.damage(b.number, "minute counts", err)
 	}
 	return counts, nil
+}
+
+// keptCounts counts the rows of each minute of a block that was written without:
+// once, as long as the cache has room, since the times take ten times as much.
+func (b *fileBlock) keptCounts() ([]byte, error) {
+	if packed := b.cache.counts(b.entry); packed != nil {
+		return packed, nil
+	}
+	times, err := b.Times()
+	if err != nil {
+		return nil, err
+	}
+	packed := slices.Clip(colenc.AppendCounts(nil, times))
+	b.cache.keepCounts(b.entry, packed)
+	return packed, nil
 }
 
 // Found gives the rows that Remember was told for the key, if they are still
@@ -457,6 +480,14 @@ func (b *fileBlock) IDHashes(of *IDs) []uint64 { return b.cache.idHashes(of) }
 // KeepIDHashes keeps the hashes of all ids of a part, by ordinal, for as long as
 // there is room. They are not changed any more.
 func (b *fileBlock) KeepIDHashes(of *IDs, hashes []uint64) { b.cache.keepIDHashes(of, hashes) }
+
+// Keyed gives what KeepKeyed was told of a column of the document; nil where that
+// is not known any more.
+func (b *fileBlock) Keyed(hole int) *Keyed { return b.cache.keyed(b.entry, hole) }
+
+// KeepKeyed keeps the strings of a column of the document, by their keys, for as
+// long as the cache has room.
+func (b *fileBlock) KeepKeyed(hole int, k *Keyed) { b.cache.keepKeyed(b.entry, hole, k) }
 
 // Source implements Block.
 func (b *fileBlock) Source(dst []byte, row int) ([]byte, error) {
