@@ -22,6 +22,7 @@ import (
 	"github.com/oriel-project/oriel/logging"
 	"github.com/oriel-project/oriel/logging/relay"
 	"github.com/oriel-project/oriel/metrics"
+	"github.com/oriel-project/oriel/metrics/agents"
 	"github.com/oriel-project/oriel/metrics/remote"
 	"github.com/oriel-project/oriel/tenant"
 	"github.com/oriel-project/oriel/tenant/access"
@@ -126,7 +127,8 @@ func (g *global) agent(ctx context.Context, cfg *config.Config, f agentFlags) er
 		owned: func(namespace string) (tenant.ID, bool) {
 			return roster.Owner(cfg.Cluster.Name, namespace, time.Now())
 		},
-		samples: up.samples, records: up.records, dir: dir,
+		namespaces: roster.namespaces,
+		samples:    up.samples, records: up.records, dir: dir,
 		losses:      func(tenant.Write) metrics.Appendable { return up.samples },
 		stamper:     &logging.Stamper{Retention: time.Duration(cfg.Logs.RetentionMax)},
 		kube:        client,
@@ -151,6 +153,7 @@ type uplink struct {
 	roster  tenant.Roster
 	samples *remote.Sender
 	records *relay.Sender
+	beats   *agents.Reporter
 	queues  []*queue.Queue
 	gaps    atomic.Int64 // times that a queue lost something
 }
@@ -245,6 +248,18 @@ func newUplink(o uplinkOptions) (_ *uplink, err error) {
 	if err != nil {
 		return nil, err
 	}
+	u.beats, err = agents.NewReporter(agents.ReporterOptions{
+		URL: base, Token: token, Client: hc, Interval: time.Duration(o.cfg.Scrape.Interval), Version: version,
+		Lag: u.samples.Lag, Gaps: u.gaps.Load, Logger: logger, Registerer: reg,
+		OnReply: func(r agents.Reply) {
+			if err := u.samples.Durable(r.Epoch, r.Durable); err != nil {
+				logger.Warn("durable samples stay in the queue", "error", err)
+			}
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
 	u.records, err = relay.NewSender(relay.SenderOptions{
 		Queue: records, Held: held, URL: base, Token: token, Client: hc, Undecided: o.undecided, Logger: logger, Registerer: reg,
 	})
@@ -266,7 +281,9 @@ func heldOwners(dir string) (out []string) {
 }
 
 // Run sends until ctx ends.
-func (u *uplink) Run(ctx context.Context) error { return runAll(ctx, u.samples.Run, u.records.Run) }
+func (u *uplink) Run(ctx context.Context) error {
+	return runAll(ctx, u.samples.Run, u.records.Run, u.beats.Run)
+}
 
 func (u *uplink) close() {
 	for _, q := range u.queues {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -102,6 +103,20 @@ func (d *decisions) ownerNow(namespace string) tenant.ID {
 		return id
 	}
 	return tenant.Unassigned
+}
+
+// namespaces gives those that have an owner.
+func (d *decisions) namespaces() []string {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	var out []string
+	for ns, id := range d.by {
+		if id != "" {
+			out = append(out, ns)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // decided reports whether central has said anything of the namespace.

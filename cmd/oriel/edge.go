@@ -46,21 +46,23 @@ type edge struct {
 }
 
 type edgeOptions struct {
-	cfg      *config.Config
-	log      *slog.Logger
-	reg      prometheus.Registerer
-	access   *access.Access
-	roster   tenant.Roster
-	owned    func(namespace string) (tenant.ID, bool)
-	samples  metrics.Appendable
-	records  logging.Appender
-	losses   func(tenant.Write) metrics.Appendable // what losses of records are written to
-	dir      *datadir.Dir
-	stamper  *logging.Stamper
-	kube     kubernetes.Interface // nil: no cluster is watched
-	account  *rest.Config         // as whom kube speaks
-	interval time.Duration
-	done     <-chan struct{} // closed when the process is to end
+	cfg    *config.Config
+	log    *slog.Logger
+	reg    prometheus.Registerer
+	access *access.Access
+	roster tenant.Roster
+	owned  func(namespace string) (tenant.ID, bool)
+	// namespaces gives the owned ones of the cluster.
+	namespaces func() []string
+	samples    metrics.Appendable
+	records    logging.Appender
+	losses     func(tenant.Write) metrics.Appendable // what losses of records are written to
+	dir        *datadir.Dir
+	stamper    *logging.Stamper
+	kube       kubernetes.Interface // nil: no cluster is watched
+	account    *rest.Config         // as whom kube speaks
+	interval   time.Duration
+	done       <-chan struct{} // closed when the process is to end
 	// onDecisions is told what central decided, before the scraper looks again.
 	onDecisions func([]tenant.Decision)
 }
@@ -77,7 +79,7 @@ func newEdge(o edgeOptions) (*edge, error) {
 	}
 	e.scraper, err = scrape.New(scrape.Options{
 		Appendable: o.samples, Interval: o.interval, Cluster: localCluster(o.cfg),
-		Static: staticTargets(o.cfg), Owned: o.owned,
+		Static: staticTargets(o.cfg), Owned: o.owned, Namespaces: o.namespaces, Federate: federated(o.cfg),
 		Kube: o.kube, Informers: pods, Kubelet: kubeletOptions(o.cfg, o.account, o.log),
 		Dynamic: monitors, HostNetwork: o.cfg.Scrape.HostNetwork, Limits: scrapeLimits(o.cfg),
 		State: scrape.State(o.cfg.Scrape.State.From), StateNamespace: o.cfg.Scrape.State.Namespace,
@@ -183,6 +185,15 @@ func monitorClient(cfg *config.Config, account *rest.Config) (dynamic.Interface,
 		return nil, nil
 	}
 	return dynamic.NewForConfig(account)
+}
+
+func federated(cfg *config.Config) (out []scrape.Federate) {
+	for _, f := range cfg.Scrape.Federate {
+		out = append(out, scrape.Federate{
+			URL: f.URL, Job: f.Job, Match: f.Match, Interval: time.Duration(f.Interval), TokenFile: f.TokenFile, CAFile: f.CAFile,
+		})
+	}
+	return out
 }
 
 func scrapeLimits(cfg *config.Config) scrape.Limits {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -25,6 +26,7 @@ import (
 	"github.com/oriel-project/oriel/logging/relay"
 	"github.com/oriel-project/oriel/logging/tail"
 	"github.com/oriel-project/oriel/metrics"
+	"github.com/oriel-project/oriel/metrics/agents"
 	"github.com/oriel-project/oriel/metrics/losses"
 	"github.com/oriel-project/oriel/metrics/promapi"
 	"github.com/oriel-project/oriel/metrics/remote"
@@ -64,6 +66,7 @@ type gateway struct {
 	intake    *rates // logs, behind the tenants' limits
 	series    *tsdb.Store
 	lost      *losses.Losses
+	agents    *agents.Tracker
 	stamper   *logging.Stamper
 	windows   *windows
 
@@ -165,6 +168,12 @@ func (g *gateway) openStores() error {
 		LabelValueBytesMax: int(g.cfg.Limits.LabelLength),
 		OutOfOrder:         outOfOrder(g.cfg),
 		Room:               g.dir.Room,
+		Silences: func() map[string]int64 {
+			if g.agents == nil {
+				return nil
+			}
+			return g.agents.Silences()
+		},
 		OnEvent: func(e tsdb.Event) {
 			g.log.Log(context.Background(), eventLevel(e.Err), "metric store: "+e.Message, "kind", string(e.Kind), "tenant", string(e.Tenant), "error", e.Err)
 		},
@@ -174,6 +183,9 @@ func (g *gateway) openStores() error {
 		return err
 	}
 	g.closers = append(g.closers, g.series.Close)
+	if err := g.openAgents(); err != nil {
+		return err
+	}
 
 	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "oriel_log_records_limited_total",
@@ -203,6 +215,34 @@ func (g *gateway) openStores() error {
 func (g *gateway) losses(w tenant.Write) metrics.Appendable { return metrics.Scoped(g.series, w) }
 
 // outOfOrder is how late a sample may come at all.
+// openAgents knows how the agents are; up is the agent of its own cluster.
+func (g *gateway) openAgents() (err error) {
+	o := agents.TrackerOptions{
+		Directory: g.directory, Appender: g.series, Write: g.access.TenantWrite,
+		Durability: g.series.Durability, Refused: g.series.Refused,
+		File: g.dir.Path(dirDirectory, "agents.json"), Logger: g.log,
+	}
+	if g.cfg.Role() == config.RoleUp {
+		local := localCluster(g.cfg)
+		o.Local = &local
+	}
+	g.agents, err = agents.NewTracker(o)
+	return err
+}
+
+// namespacesOf gives the owned namespaces of a cluster.
+func (g *gateway) namespacesOf(cluster string) (out []string) {
+	for t := range g.directory.All() {
+		for _, ns := range t.Namespaces {
+			if ns.Cluster == cluster {
+				out = append(out, ns.Namespace)
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
 func outOfOrder(cfg *config.Config) time.Duration {
 	late := max(time.Duration(cfg.Metrics.OutOfOrder), min(time.Duration(cfg.Metrics.CatchUp), time.Duration(cfg.Metrics.Retention)))
 	if late == 0 {
@@ -257,7 +297,7 @@ func (g *gateway) newAPIs() error {
 	if err != nil {
 		return err
 	}
-	write, err := remote.NewReceiver(remote.ReceiverOptions{Appender: g.series, Logger: g.log, Registerer: g.reg})
+	write, err := remote.NewReceiver(remote.ReceiverOptions{Appender: g.series, Durability: g.series.Durability, Logger: g.log, Registerer: g.reg})
 	if err != nil {
 		return err
 	}
@@ -274,6 +314,7 @@ func (g *gateway) newAPIs() error {
 		prom, write,
 		httpx.Mount("/es", g.es),
 		agentapi.New(agentapi.Options{Roster: g.directory, Logger: g.log}),
+		g.agents,
 		tail.New(tail.Options{Searcher: g.logs, Ending: g.ending}),
 		otlp.New(otlp.Options{Appender: g.intake, Stamper: g.stamper, Logger: g.log, Registerer: g.reg}),
 		relay.NewReceiver(relay.ReceiverOptions{Appender: g.intake, Stamper: g.stamper, Logger: g.log, Registerer: g.reg}),
@@ -334,6 +375,8 @@ func (g *gateway) Run(ctx context.Context) error {
 		g.watchInventories,
 		g.intake.Run,
 		g.lost.Run,
+		g.series.RunSync,
+		g.agents.Run,
 		g.removeEnded,
 		g.markStages,
 	}

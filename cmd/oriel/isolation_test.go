@@ -190,7 +190,7 @@ func normal(body, name string) string {
 }
 
 var (
-	volatile = regexp.MustCompile(`"took" ?: ?[0-9]+|[0-9a-f-]{36}|"(_scroll_id|pit_id|id|_id)":"[^"]*"|"_seq_no":[0-9]+|\[[0-9]{10}(\.[0-9]+)?,`)
+	volatile = regexp.MustCompile(`"now":"[^"]*"|"took" ?: ?[0-9]+|[0-9a-f-]{36}|"(_scroll_id|pit_id|id|_id)":"[^"]*"|"_seq_no":[0-9]+|\[[0-9]{10}(\.[0-9]+)?,`)
 	// named is what the request itself said, and what earlier requests planted.
 	named = regexp.MustCompile(`(` + bravo + `|` + ghost + `)-` + secret)
 )

@@ -185,6 +185,7 @@ var probes = map[string][]probe{
 	"GET /api/v1/logs/tail": {get("/api/v1/logs/tail?after=0&wait=0s"), get("/api/v1/logs/tail?after=0&query=s3cr3t&wait=0s"), get("/api/v1/logs/tail?query=namespace:NAME-s3cr3t&wait=0s")},
 
 	"PUT /agent/v1/namespaces":          {send("PUT", "/agent/v1/namespaces", "application/json", `{"version":1,"claims":[]}`)},
+	"PUT /agent/v1/heartbeat":           {send("PUT", "/agent/v1/heartbeat", "application/json", `{"sent":"2026-03-01T12:00:00Z","interval_seconds":15,"lag_seconds":0,"gaps":0}`)},
 	"POST /agent/v1/namespaces/changes": {post("/agent/v1/namespaces/changes", `{"version":1}`)},
 	"POST /agent/v1/logs":               {send("POST", "/agent/v1/logs", "application/octet-stream", "NAME")},
 

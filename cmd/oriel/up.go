@@ -120,8 +120,9 @@ func (g *global) up(ctx context.Context, cfg *config.Config, f upFlags) error {
 		owned: func(namespace string) (tenant.ID, bool) {
 			return gw.directory.Owner(cfg.Cluster.Name, namespace, time.Now())
 		},
-		samples: metrics.Scoped(gw.series, gw.access.LocalWrite("scrape")),
-		losses:  gw.losses, dir: dir,
+		namespaces: func() []string { return gw.namespacesOf(cfg.Cluster.Name) },
+		samples:    metrics.Scoped(gw.series, gw.access.LocalWrite("scrape")),
+		losses:     gw.losses, dir: dir,
 		records: gw.intake, stamper: gw.stamper, kube: client, account: account,
 		interval: time.Duration(cfg.Scrape.Interval),
 		done:     ctx.Done(),

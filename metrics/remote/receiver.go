@@ -33,7 +33,10 @@ const (
 
 // ReceiverOptions are the options of a Receiver.
 type ReceiverOptions struct {
-	Appender     metrics.Appender
+	Appender metrics.Appender
+	// Durability gives the store's generation and the last one that is safe against
+	// a power cut; nil: answers say nothing of it.
+	Durability   func() (epoch string, generation, durable uint64)
 	BodyBytesMax int64 // compressed; 0: 16 MiB. Decompressed it is 32 MiB at most.
 	Logger       *slog.Logger
 	Registerer   prometheus.Registerer
@@ -139,6 +142,10 @@ func (rc *Receiver) write(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	stored, refused, err := rc.apply(r.Context(), tenant.WriteFrom(r.Context()), &b.message)
+	if d := rc.opts.Durability; d != nil && err == nil {
+		epoch, generation, durable := d() // behind the commit, which is a part of this generation
+		w.Header().Set(DurabilityHeader, durability{epoch, generation, durable}.String())
+	}
 	switch {
 	case err != nil && r.Context().Err() != nil:
 		answer(499, "the request ended before its samples were stored")

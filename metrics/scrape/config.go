@@ -58,7 +58,11 @@ func (m *Manager) config() (*config.Config, error) {
 			kubelets.HTTPClientConfig.TLSConfig.CAFile = k.caFile()
 		}
 	}
-	for _, c := range []*config.ScrapeConfig{tenants, platform, kubelets} {
+	all := []*config.ScrapeConfig{tenants, platform, kubelets}
+	for i := range m.opts.Federate {
+		all = append(all, m.federateConfig(i, &m.opts.Federate[i]))
+	}
+	for _, c := range all {
 		if err := c.Validate(cfg.GlobalConfig); err != nil {
 			return nil, fmt.Errorf("targets of kind %s: %w", c.JobName, err)
 		}

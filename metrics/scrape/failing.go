@@ -106,7 +106,7 @@ func (m *Manager) bounded(all []target) (in, excess []target) {
 	limit := m.opts.Limits.TargetsMax
 	n := map[model.LabelValue]int{}
 	in = slices.DeleteFunc(all, func(t target) bool {
-		if t.pool == poolPlatform || t.pool == poolKubelet {
+		if t.pool == poolPlatform || t.pool == poolKubelet || strings.HasPrefix(t.pool, "federate/") {
 			return false
 		}
 		ns := t.labels["namespace"]

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,6 +45,9 @@ type Options struct {
 	// Owned tells whether a namespace of this cluster is a tenant's; pods of
 	// others are not scraped. nil: none is. Call Reload when its answers change.
 	Owned func(namespace string) (tenant.ID, bool)
+	// Namespaces gives the owned ones, for Federate.
+	Namespaces func() []string
+	Federate   []Federate
 	// Kube is the cluster whose pods (and nodes, see Kubelet) are targets; nil: none.
 	Kube kubernetes.Interface
 	// Informers are where pods and nodes are watched; nil: in informers of its own.
@@ -157,6 +161,12 @@ func New(o Options) (*Manager, error) {
 		return nil, err
 	}
 	o.Limits.defaults()
+	o.Federate = slices.Clone(o.Federate)
+	for i := range o.Federate {
+		if err := o.Federate[i].check(); err != nil {
+			return nil, err
+		}
+	}
 	host, err := os.Hostname()
 	if err != nil {
 		return nil, fmt.Errorf("make the scraper: %w", err)

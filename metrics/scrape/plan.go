@@ -49,6 +49,9 @@ func (m *Manager) plan() ([]target, []*config.ScrapeConfig) {
 			out = append(out, m.nodeTargets(n)...)
 		}
 	}
+	for i := range m.opts.Federate {
+		out = append(out, m.federateTargets(i, &m.opts.Federate[i])...)
+	}
 	monitors := slices.Collect(maps.Values(m.monitors))
 	m.mu.Unlock()
 
@@ -133,6 +136,9 @@ func (m *Manager) apply(pools []*config.ScrapeConfig) error {
 func (m *Manager) poolNames() []string {
 	out := make([]string, 0, len(pools)+len(m.applied))
 	out = append(out, pools[:]...)
+	for i := range m.opts.Federate {
+		out = append(out, federatePool(i))
+	}
 	for _, c := range m.applied {
 		out = append(out, c.JobName)
 	}

@@ -190,8 +190,12 @@ type counters struct {
 	targets, refused *prometheus.GaugeVec
 }
 
-// kindMonitor is how the targets of monitors are counted, together.
-const kindMonitor = "monitor"
+// kindMonitor is how the targets of monitors are counted, together; kindFederate,
+// the requests to other Prometheus servers.
+const (
+	kindMonitor  = "monitor"
+	kindFederate = "federate"
+)
 
 // reasonsCounted are the reasons of oriel_scrape_refused_objects.
 func reasonsCounted() []string {
@@ -223,13 +227,15 @@ func newCounters(reg prometheus.Registerer, more ...prometheus.Collector) (*coun
 }
 
 func (c *counters) count(ts []target, excess int, refused map[string]int) {
-	n := map[string]int{kindMonitor: 0, "excess": excess}
+	n := map[string]int{kindMonitor: 0, kindFederate: 0, "excess": excess}
 	for _, pool := range pools {
 		n[pool] = 0
 	}
 	for _, t := range ts {
 		kind := t.pool
-		if !slices.Contains(pools[:], kind) {
+		if strings.HasPrefix(kind, "federate/") {
+			kind = kindFederate
+		} else if !slices.Contains(pools[:], kind) {
 			kind = kindMonitor
 		}
 		n[kind]++

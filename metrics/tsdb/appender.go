@@ -77,6 +77,7 @@ func (a *appender) Append(ref storage.SeriesRef, ls labels.Labels, st, t int64, 
 	ref, err = p.app.Append(p.db.decodeRef(ref), ls, st, t, v, h, fh, opts)
 	if err != nil && !errors.Is(err, (*storage.AppendPartialError)(nil)) {
 		p.db.refused.Add(1)
+		a.store.refusals.add(p.db.id, a.cluster.Name, reasonOf(err))
 		a.store.m.refused.WithLabelValues(reasonOf(err)).Inc()
 		return 0, err
 	}
@@ -124,6 +125,7 @@ func (a *appender) AppendRef(ref storage.SeriesRef, namespace string, st, t int6
 		return false, nil
 	}
 	p.db.refused.Add(1)
+	a.store.refusals.add(p.db.id, a.cluster.Name, reasonOf(err))
 	a.store.m.refused.WithLabelValues(reasonOf(err)).Inc()
 	return true, err
 }

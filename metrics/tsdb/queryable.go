@@ -28,6 +28,10 @@ func (q *queryable) Querier(mint, maxt int64) (storage.Querier, error) {
 	if err != nil {
 		return nil, err
 	}
+	var ends map[string]int64
+	if q.store.opts.Silences != nil {
+		ends = q.store.opts.Silences()
+	}
 	qs := make([]storage.Querier, 0, len(dbs))
 	for _, db := range dbs {
 		one, err := q.one(db, mint, maxt)
@@ -35,6 +39,9 @@ func (q *queryable) Querier(mint, maxt int64) (storage.Querier, error) {
 			closeAll(qs)
 			releaseAll(dbs)
 			return nil, err
+		}
+		if len(ends) > 0 {
+			one = &silentQuerier{one, ends, maxt}
 		}
 		qs = append(qs, one)
 	}

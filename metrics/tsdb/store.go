@@ -53,7 +53,10 @@ type Options struct {
 	OutOfOrder time.Duration
 	// Room tells whether so many bytes may be written now: with an error no sample
 	// is taken in. It is asked at every transaction. nil: always.
-	Room       func(bytes int64) error
+	Room func(bytes int64) error
+	// Silences gives the clusters that are silent and the time (milliseconds) at
+	// which their series end for whoever reads; see silence.go. nil: none is.
+	Silences   func() map[string]int64
 	Clock      clock.Clock           // nil: the machine's
 	OnEvent    func(Event)           // nil: events are dropped; called from any goroutine
 	Registerer prometheus.Registerer // nil: no metrics
@@ -99,6 +102,7 @@ type Store struct {
 	m    *counters
 
 	generations generations
+	refusals    refusals
 
 	mu     sync.RWMutex // guards dbs, broken, opening, slots, closed
 	dbs    map[tenant.ID]*database

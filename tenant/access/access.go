@@ -87,6 +87,12 @@ func (a *Access) TenantRead(id tenant.ID) tenant.Read {
 	return scope.NewRead("oriel", a.opts.Directory, id)
 }
 
+// TenantWrite is the scope of the system's own work for one tenant: what Oriel
+// tells it of a cluster.
+func (a *Access) TenantWrite(id tenant.ID, c tenant.Cluster) tenant.Write {
+	return scope.NewWriteTenant("oriel", c, id)
+}
+
 // SystemWrite is what Oriel writes about itself.
 func (a *Access) SystemWrite() tenant.Write {
 	return scope.NewWriteTenant("oriel", a.opts.Local, tenant.System)

@@ -25,7 +25,12 @@ func ReadAs(who string, ids ...tenant.ID) tenant.Read { return scope.NewRead(who
 func Operator() tenant.Read { return scope.NewReadAll("operator", Owners{}) }
 
 // Write gives a scope that writes one tenant.
-func Write(id tenant.ID) tenant.Write { return scope.NewWriteTenant("test", cluster, id) }
+func Write(id tenant.ID) tenant.Write { return WriteTenant(id, cluster) }
+
+// WriteTenant writes one tenant, with the labels of a cluster.
+func WriteTenant(id tenant.ID, c tenant.Cluster) tenant.Write {
+	return scope.NewWriteTenant("test", c, id)
+}
 
 // WriteCluster gives a scope that writes the namespaces of c to their owners.
 func WriteCluster(c tenant.Cluster, o Owners) tenant.Write {

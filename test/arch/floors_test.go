@@ -69,6 +69,7 @@ var floors = map[string]int{
 	"logging/relay":          5,
 	"logging/tail":           5,
 	"metrics/losses":         5,
+	"metrics/agents":         5,
 	"metrics/promapi":        5,
 	"metrics/remote":         5,
 	"metrics/scrape":         5,
