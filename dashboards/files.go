@@ -19,11 +19,12 @@ import (
 //
 //	provisioning/dashboards/oriel.yaml             where Grafana finds the dashboards
 //	provisioning/datasources/oriel-<tenant>.yaml   with the read token, 0600
+//	provisioning/alerting/oriel-<tenant>.yaml      the alert rules
 //	dashboards/<tenant>/<uid>.json
 //
 // Point Grafana's paths.provisioning at provisioning/. It reads dashboards every
-// 10 s; data sources at its start and on POST
-// /api/admin/provisioning/datasources/reload. Grafana must run as the same user,
+// 10 s; data sources and alert rules at its start and on POST
+// /api/admin/provisioning/datasources/reload and .../alerting/reload. Grafana must run as the same user,
 // who may read the 0600 files.
 //
 // What Grafana made of a file cannot be saved over in its pages, so there are no
@@ -61,7 +62,7 @@ func NewFiles(o FilesOptions) (*Files, error) {
 		return nil, fmt.Errorf("directory for Grafana's provisioning: %w", err)
 	}
 	f := &Files{dir: dir}
-	for _, d := range []string{f.sourcesDir(), filepath.Dir(f.provider()), f.boardsDir()} {
+	for _, d := range []string{f.sourcesDir(), filepath.Dir(f.provider()), f.rulesDir(), f.boardsDir()} {
 		if err := os.MkdirAll(d, 0o755); err != nil {
 			return nil, fmt.Errorf("directory for Grafana's provisioning: %w", err)
 		}
@@ -77,6 +78,7 @@ func NewFiles(o FilesOptions) (*Files, error) {
 }
 
 func (f *Files) sourcesDir() string { return filepath.Join(f.dir, "provisioning", "datasources") }
+func (f *Files) rulesDir() string   { return filepath.Join(f.dir, "provisioning", "alerting") }
 func (f *Files) boardsDir() string  { return filepath.Join(f.dir, "dashboards") }
 func (f *Files) provider() string {
 	return filepath.Join(f.dir, "provisioning", "dashboards", "oriel.yaml")
@@ -138,6 +140,14 @@ func (f *Files) Apply(_ context.Context, w Window, c Credential) ([]Change, erro
 	if err := note(name, op, err); err != nil {
 		return changes, err
 	}
+	if raw, err = rulesFile(w); err != nil {
+		return changes, err
+	}
+	name = f.rulesFile(w.Names)
+	op, err = f.write(name, raw, 0o644)
+	if err := note(name, op, err); err != nil {
+		return changes, err
+	}
 	if err := os.MkdirAll(f.boardDir(w.Names), 0o755); err != nil {
 		return changes, fmt.Errorf("directory for dashboards of tenant %s: %w", w.Tenant, err)
 	}
@@ -166,6 +176,11 @@ func (f *Files) Remove(_ context.Context, n Names) ([]Change, error) {
 		} else if err := os.Remove(f.boardDir(n)); err != nil {
 			return changes, fmt.Errorf("remove the dashboards of tenant %s: %w", n.Tenant, err)
 		}
+	}
+	removed, err := f.removeRules(n)
+	changes = append(changes, removed...)
+	if err != nil {
+		return changes, err
 	}
 	switch err := os.Remove(f.sourceFile(n)); {
 	case err == nil:

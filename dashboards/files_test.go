@@ -28,7 +28,7 @@ func TestFiles(t *testing.T) {
 			t.Errorf("%d changes, want %d: %v, %v", len(changes), want, changes, err)
 		}
 	}
-	apply(1 + len(w.Boards))
+	apply(2 + len(w.Boards))
 	apply(0)
 
 	name := filepath.Join(dir, "provisioning/datasources/oriel-payments.yaml")
@@ -61,6 +61,18 @@ func TestFiles(t *testing.T) {
 	}
 	if o := provider.Providers[0].Options; strings.ReplaceAll(o.Path, "$$", "$") != filepath.Join(dir, "dashboards") || !o.Files {
 		t.Errorf("provider %+v", o)
+	}
+
+	// Grafana would replace $labels, too.
+	ruleFile := filepath.Join(dir, "provisioning/alerting/oriel-payments.yaml")
+	raw, err = os.ReadFile(ruleFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var alerting fileRules
+	if err := yaml.Unmarshal(raw, &alerting); err != nil || len(alerting.Groups) != 1 || len(alerting.Groups[0].Rules) != len(w.Rules) || alerting.Groups[0].Folder != "payments" ||
+		!strings.Contains(string(raw), "{{ $$labels.pod }}") || strings.Contains(strings.ReplaceAll(string(raw), "$$", ""), "$") {
+		t.Errorf("alert rules: %v\n%s", err, raw)
 	}
 
 	// Healed, pruned, and only what differs is written.
@@ -96,13 +108,16 @@ func TestFiles(t *testing.T) {
 			t.Errorf("%d changes, want %d: %v, %v", len(changes), want, changes, err)
 		}
 	}
-	remove("payments", 2+len(w.Boards)) // one is that the directory was kept
+	remove("payments", 3+len(w.Boards)) // one is that the directory was kept
 	for path, there := range map[string]bool{name: false, board: false, theirs: true, filepath.Join(dir, "dashboards/billing"): true} {
 		if _, err := os.Stat(path); (err == nil) != there {
 			t.Errorf("%s: there %v, want %v", path, err == nil, there)
 		}
 	}
-	remove("billing", 1+len(w.Boards))
+	if raw, err := os.ReadFile(ruleFile); err != nil || !strings.Contains(string(raw), "deleteRules:") || strings.Contains(string(raw), "groups:") {
+		t.Errorf("the end of the alert rules: %v\n%s", err, raw)
+	}
+	remove("billing", 2+len(w.Boards))
 	remove("billing", 0)
 	if _, err := os.Stat(filepath.Join(dir, "dashboards/billing")); err == nil {
 		t.Error("the empty directory stayed")

@@ -91,6 +91,7 @@ type Window struct {
 	Names
 	Sources []DataSource
 	Boards  []Dashboard
+	Rules   []Rule // the whole of the group RuleGroup
 }
 
 // DataSource is one data source, without its secret.
@@ -192,6 +193,7 @@ func Render(in Input) Window {
 			},
 		},
 		Boards: tenantBoards(n, in),
+		Rules:  rules(n),
 	}
 }
 

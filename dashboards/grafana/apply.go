@@ -109,6 +109,9 @@ func (p *pass) apply(ctx context.Context, w dashboards.Window, cred dashboards.C
 	if err := p.prune(ctx, w.Boards); err != nil {
 		return err
 	}
+	if err := p.rules(ctx, w.Rules); err != nil {
+		return err
+	}
 	return errors.Join(p.errs...)
 }
 

@@ -93,6 +93,9 @@ func (p *pass) removeInside(ctx context.Context) error {
 		}
 		p.removed("dashboard", uid)
 	}
+	if err := p.removeRules(ctx); err != nil {
+		return err
+	}
 	ours := map[string]bool{p.n.Metrics: true, p.n.Logs: true}
 	for _, uid := range []string{p.n.Metrics, p.n.Logs} {
 		s, ok, err := p.findSource(ctx, uid)

@@ -22,7 +22,7 @@ func TestOnboarding(t *testing.T) {
 	w := newWorld(t, dashboards.ByOrg)
 	w.dir.add("payments")
 	w.reconcile("payments")
-	want := append([]string{"created org", "created folder", "created data source", "created data source"}, every("created")...)
+	want := append([]string{"created org", "created folder", "created data source", "created data source"}, append(every("created"), "created alert rules")...)
 	if got := w.ops(); !slices.Equal(got, want) {
 		t.Errorf("onboarding did %v, want %v", got, want)
 	}
@@ -39,7 +39,7 @@ func TestOnboarding(t *testing.T) {
 	w.quiet("payments")
 	w.g.Requests()
 	w.reconcile("payments")
-	if got := w.g.Requests(); len(got) > 9 {
+	if got := w.g.Requests(); len(got) > 10 {
 		t.Errorf("a window that is right took %d requests: %v", len(got), got)
 	}
 	w.restart()
@@ -63,12 +63,12 @@ func TestHealing(t *testing.T) {
 	}{
 		{"dashboard deleted", func() { w.must("admin", org, "DELETE", "/api/dashboards/uid/"+overview, "") }, []string{"created dashboard"}},
 		{"data source deleted", func() { w.must("admin", org, "DELETE", "/api/datasources/uid/"+n.Logs, "") }, []string{"created data source"}},
-		{"folder deleted", func() { w.must("admin", org, "DELETE", "/api/folders/"+n.Folder, "") }, append([]string{"created folder"}, every("created")...)},
+		{"folder deleted", func() { w.must("admin", org, "DELETE", "/api/folders/"+n.Folder+"?forceDeleteRules=true", "") }, append([]string{"created folder"}, append(every("created"), "created alert rules")...)},
 		{"data source changed", func() {
 			w.must("admin", org, "PUT", "/api/datasources/uid/"+n.Metrics, `{"name":"x","type":"prometheus","access":"proxy","url":"http://elsewhere","jsonData":{"orielTenant":"payments"}}`)
 		}, []string{"updated data source"}},
 		{"organisation deleted", func() { w.must("admin", 0, "DELETE", fmt.Sprint("/api/orgs/", org), "") },
-			append([]string{"created org", "created folder", "created data source", "created data source"}, every("created")...)},
+			append([]string{"created org", "created folder", "created data source", "created data source"}, append(every("created"), "created alert rules")...)},
 	} {
 		c.harm()
 		w.reconcile("payments")
@@ -156,7 +156,7 @@ func TestOffboarding(t *testing.T) {
 	w.ops()
 	w.dir.remove("billing")
 	w.reconcile("billing")
-	want := append(every("removed"), "removed data source", "removed data source", "kept folder", "kept org")
+	want := append(every("removed"), "removed alert rules", "removed data source", "removed data source", "kept folder", "kept org")
 	if got := w.ops(); !slices.Equal(got, want) {
 		t.Errorf("offboarding did %v, want %v", got, want)
 	}

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 )
 
 type folder struct {
@@ -146,33 +145,30 @@ func (g *Grafana) folderRoutes() {
 		f.perms = in.Items // a full replace
 		return map[string]any{"message": "Folder permissions updated"}, nil
 	}))
-	for path, of := range map[string]func(*org) map[string]map[string]any{
-		"/api/v1/provisioning/alert-rules": func(o *org) map[string]map[string]any { return o.rules },
-		"/api/library-elements":            func(o *org) map[string]map[string]any { return o.panels },
-	} {
-		g.handle("POST "+path, Editor, func(r *http.Request, c caller) (any, *refusal) {
-			var in map[string]any
-			if ref := decode(r, &in); ref != nil {
-				return nil, ref
-			}
-			uid, _ := in["uid"].(string)
-			if uid == "" || badUID(uid) != nil {
-				return nil, no(http.StatusBadRequest, "bad uid")
-			}
-			of(c.org)[uid] = in
-			return in, nil
-		})
-		g.handle("GET "+path, Viewer, func(r *http.Request, c caller) (any, *refusal) {
-			list := []map[string]any{}
-			for _, uid := range slices.Sorted(maps.Keys(of(c.org))) {
-				list = append(list, of(c.org)[uid])
-			}
-			if strings.HasSuffix(path, "library-elements") {
-				return map[string]any{"result": map[string]any{"totalCount": len(list), "elements": list}}, nil
-			}
-			return list, nil
-		})
+	g.handle("POST /api/library-elements", Editor, func(r *http.Request, c caller) (any, *refusal) {
+		var in map[string]any
+		if ref := decode(r, &in); ref != nil {
+			return nil, ref
+		}
+		uid, _ := in["uid"].(string)
+		if uid == "" || badUID(uid) != nil {
+			return nil, no(http.StatusBadRequest, "bad uid")
+		}
+		c.org.panels[uid] = in
+		return in, nil
+	})
+	g.handle("GET /api/library-elements", Viewer, func(_ *http.Request, c caller) (any, *refusal) {
+		list := sorted(c.org.panels)
+		return map[string]any{"result": map[string]any{"totalCount": len(list), "elements": list}}, nil
+	})
+}
+
+func sorted(of map[string]map[string]any) []map[string]any {
+	list := []map[string]any{}
+	for _, uid := range slices.Sorted(maps.Keys(of)) {
+		list = append(list, of[uid])
 	}
+	return list
 }
 
 func (g *Grafana) boardRoutes() {

@@ -65,7 +65,7 @@ func TestAnswersAsRecorded(t *testing.T) {
 		{outsider, "ORG", "GET", "/api/datasources/proxy/uid/x/y", "", 403, "datasources:query"},
 		{admin, "ORG", "GET", "/api/datasources/proxy/uid/team-a-metrics/y", "", 404, "Data source not found"},
 		{admin, "ORG", "POST", "/api/folders", `{"uid":"ns-team-a","title":"same uid other org"}`, 200, "same uid other org"},
-		{sa, "", "POST", "/api/v1/provisioning/alert-rules", `{"uid":"ar","folderUID":"ns-team-a"}`, 200, "ar"},
+		{sa, "", "POST", "/api/v1/provisioning/alert-rules", `{"uid":"ar","folderUID":"ns-team-a"}`, 201, "ar"},
 		{sa, "", "DELETE", "/api/folders/ns-team-a", "", 400, "Folder cannot be deleted: folder is not empty"},
 		{sa, "", "DELETE", "/api/folders/ns-team-a?forceDeleteRules=true", "", 200, "Folder deleted"},
 		{sa, "", "GET", "/api/dashboards/uid/team-a-overview", "", 404, "Dashboard not found"},

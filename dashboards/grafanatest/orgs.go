@@ -20,6 +20,8 @@ type org struct {
 	sources map[string]*source
 	rules   map[string]map[string]any
 	panels  map[string]map[string]any
+	// intervals of groups of rules in seconds, by folder and group.
+	intervals map[string]int
 }
 
 type team struct {
@@ -33,6 +35,7 @@ func newOrg(id int, name string) *org {
 	return &org{
 		ID: id, Name: name, members: map[int]Role{}, teams: map[int]*team{}, folders: map[string]*folder{},
 		boards: map[string]*board{}, sources: map[string]*source{}, rules: map[string]map[string]any{}, panels: map[string]map[string]any{},
+		intervals: map[string]int{},
 	}
 }
 
@@ -57,6 +60,7 @@ func (g *Grafana) routes() {
 	g.teamRoutes()
 	g.sourceRoutes()
 	g.folderRoutes()
+	g.ruleRoutes()
 	g.boardRoutes()
 }
 

@@ -257,6 +257,9 @@ func (g *Grafana) answer(w http.ResponseWriter, r *http.Request, c caller, ref *
 		}
 	}
 	status := http.StatusOK
+	if c, ok := out.(created); ok {
+		status, out = http.StatusCreated, c.any
+	}
 	if ref != nil {
 		status, out = ref.status, ref.body
 	}
