@@ -5,9 +5,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"log/slog"
 	"math"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -61,6 +63,7 @@ func TestHostileFrames(t *testing.T) {
 		{name: "zstd garbage", in: frame("t", []byte("not zstd at all"), rec{"chunk", "c", "compressed", "zstd"}), want: closed},
 		{name: "zstd with a dictionary", in: frame("t", raw{0xc4, 9, 0x28, 0xb5, 0x2f, 0xfd, 0x01, 7, 0, 0, 0}, rec{"chunk", "c", "compressed", "zstd"}), want: closed},
 		{name: "zstd skippable frame", in: frame("t", bin32(join([]byte{0x50, 0x2a, 0x4d, 0x18, 2, 0, 0, 0, 9, 9}, zst(okBytes))), rec{"chunk", "c", "compressed", "zstd"}), want: acked, records: 1},
+		{name: "zstd with a window of 2 GiB", in: frame("t", bin32([]byte{0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xa8, 0x09, 0, 0, 'x'}), rec{"chunk", "c", "compressed", "zstd"}), want: closed},
 		{name: "gzip with a bad checksum", in: frame("t", bin32(badCRC), rec{"chunk", "c", "compressed", "gzip"}), want: closed},
 		{name: "gzip with garbage behind it", in: frame("t", bin32(join(gz(okBytes), []byte("garbage"))), rec{"chunk", "c", "compressed", "gzip"}), want: closed},
 		{name: "gzip cut short", in: frame("t", bin32(gz(okBytes)[:20]), rec{"chunk", "c", "compressed", "gzip"}), want: closed},
@@ -71,6 +74,8 @@ func TestHostileFrames(t *testing.T) {
 		{name: "empty tag", in: frame("", bin32(okBytes), chunk), want: acked, records: 1},
 		{name: "tag with invalid UTF-8", in: frame(str32([]byte("t\xff\x00\n")), bin32(okBytes), chunk), want: acked, records: 1},
 		{name: "tag ../../etc", in: frame("../../etc", bin32(okBytes), chunk), want: acked, records: 1},
+		{name: "tag with NUL and newline", in: frame("t\x00\r\nack", bin32(okBytes), chunk), want: acked, records: 1},
+		{name: "BOM, separators, escapes and a lone surrogate", in: frame("t", entry(1, rec{"message", "\ufeffa\u2028b\x1b[31m\x00\xed\xa0\x80\xc0\xaf"}), chunk), want: acked, records: 1},
 		{name: "tag of 64 KiB", in: frame(strings.Repeat("t", 64<<10), bin32(okBytes), chunk), want: acked, records: 1},
 		{name: "tag of 1 MiB", in: frame(strings.Repeat("t", 1<<20), bin32(okBytes), chunk), want: closed},
 		{name: "tag is an integer", in: frame(7, bin32(okBytes), chunk), want: closed},
@@ -85,6 +90,7 @@ func TestHostileFrames(t *testing.T) {
 		{name: "time of ext type -1", in: frame("t", entry(raw{0xd6, 0xff, 0x60, 0, 0, 0}, rec{"message", "x"}), chunk), want: acked, records: 1},
 		{name: "time of an unknown ext", in: frame("t", entry(raw{0xd4, 9, 1}, rec{"message", "x"}), chunk), want: acked, records: 1},
 		{name: "4e9 nanoseconds", in: frame("t", entry(eventTimeExt(now(), 4_000_000_000), rec{"message", "x"}), chunk), want: acked, records: 1},
+		{name: "the last second of EventTime, in 2106", in: frame("t", entry(eventTimeExt(math.MaxUint32, 999_999_999), rec{"message", "x"}), chunk), want: acked, records: 1},
 		{name: "record is not a map", in: frame("t", arr{arr{1, "text"}, ok}, chunk), want: acked, records: 1, refused: "not_a_record"},
 		{name: "entry is not an array", in: frame("t", arr{7, ok}, chunk), want: acked, records: 1, refused: "not_an_entry"},
 		{name: "entry of one element", in: frame("t", arr{arr{1}, ok}, chunk), want: acked, records: 1, refused: "not_an_entry"},
@@ -229,6 +235,80 @@ func TestSlowAndTooMany(t *testing.T) {
 	if n := r.metric(t, "oriel_forward_connections_closed_total", "too_many"); n != 1 {
 		t.Fatalf("%v closed as too many", n)
 	}
+}
+
+// The same chunk on many connections at once is stored once, and answered on each.
+func TestSameChunkAtOnce(t *testing.T) {
+	r := start(t, Options{})
+	frame := pack(arr{"t", arr{arr{int(now()), rec{"message", "x"}}}, rec{"chunk", "c"}})
+	want := ackOf("c")
+	var wg sync.WaitGroup
+	for range 20 {
+		c := r.dial(t)
+		wg.Go(func() {
+			got := make([]byte, len(want))
+			_, err := c.Write(frame)
+			if err == nil {
+				_, err = io.ReadFull(c, got)
+			}
+			if err != nil || !bytes.Equal(got, want) {
+				t.Errorf("%q, %v", got, err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := len(r.all()); n != 1 {
+		t.Fatalf("%d records", n)
+	}
+}
+
+// Strangers fill neither the log nor memory: what they are refused for is counted,
+// and said now and then.
+func TestManyStrangers(t *testing.T) {
+	var log bytes.Buffer
+	r := start(t, Options{Keys: []Key{{Name: "k", SharedKey: "s"}}, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	const n = 200
+	for range n {
+		c := r.dial(t)
+		h := readHelo(t, msgp.NewReaderSize(c, 1))
+		if _, err := c.Write(pingOf(h, "client", "salt", "wrong", "", "")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, c); isTimeout(err) {
+			t.Fatal("still open")
+		}
+		c.Close()
+	}
+	eventually(t, func() bool { return r.metric(t, "oriel_forward_auth_failures_total", "shared_key") == n }, func() string { return "not counted" })
+	if err := r.stop(); err != nil {
+		t.Fatal(err)
+	}
+	if lines := bytes.Count(log.Bytes(), []byte("\n")); lines == 0 || lines > n/4 {
+		t.Fatalf("%d lines in the log", lines)
+	}
+}
+
+// FuzzPing reads arbitrary bytes as a client's part of the handshake: nothing panics,
+// and nobody is admitted who does not know the key.
+func FuzzPing(f *testing.F) {
+	h := hello{nonce: make([]byte, 16), auth: make([]byte, 16)}
+	f.Add(pingOf(h, "client", "salt", "wrong", "ann", "pw"))
+	f.Add(pack(arr{"PING", "", "", "", nil, nil}))
+	f.Add(pack(arr{"PING", 1, arr{}, rec{}, "", ""}))
+	s := New(Options{Keys: []Key{{Name: "k", SharedKey: "secret"}, {Name: "ann", SharedKey: "other", Username: "ann", Password: "pw"}}})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		v, _, err := cut(b)
+		if err != nil {
+			return
+		}
+		p, err := parsePing(v)
+		if err != nil {
+			return
+		}
+		if key, fault := s.admit(p, h.nonce, h.auth); fault == nil {
+			t.Fatalf("admitted as %q", key.Name)
+		}
+	})
 }
 
 // An acknowledgement that nobody reads does not hold the connection for ever.

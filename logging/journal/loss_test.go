@@ -112,3 +112,19 @@ func TestSourceGoesOn(t *testing.T) {
 	read(numbered("a", 9, "") + numbered("a", 10, ""))
 	check("cursor file broken: from the beginning, known by the store", 6, 4)
 }
+
+// FuzzSigns reads arbitrary texts as what tells of missing entries.
+func FuzzSigns(f *testing.F) {
+	f.Add("s=0123;i=ff;b=1;m=2;t=3;x=4", "Suppressed 35 messages from docker.service", "")
+	f.Add("i=;s=", "Suppressed  from", "-1")
+	f.Add(";;=;i=ffffffffffffffff;s=a", "Suppressed 99999999999999999999 messages from x", "x")
+	f.Fuzz(func(t *testing.T, cursor, message, dropped string) {
+		if id, _, ok := sequence(cursor); ok && (id == "" || !strings.Contains(cursor, "s="+id)) {
+			t.Fatalf("journal %q of %q", id, cursor)
+		}
+		fields := []field{{"MESSAGE", []byte(message)}, {"N_DROPPED", []byte(dropped)}}
+		if n, _ := suppressed(fields); n < 0 {
+			t.Fatalf("%d messages", n)
+		}
+	})
+}
