@@ -21,8 +21,8 @@ import (
 
 // balanced sends what is stored, known, refused and withheld by every intake, and
 // sees that all that was received is accounted for, that as many records are there as
-// were counted, and that a tenant sees what it lost. dir has the certificates.
-func (p *program) balanced(dir string) {
+// were counted, and that a tenant sees what it lost. r was run before; dir has the certificates.
+func (p *program) balanced(r *lossRun, dir string) {
 	t := p.t
 	t.Helper()
 	// A limit is what a namespace asks for, so the two are claimed as an agent does.
@@ -35,7 +35,7 @@ func (p *program) balanced(dir string) {
 	}
 	there, before := p.total(), p.counters()
 	p.unevenForward()
-	p.unevenBulk()
+	p.unevenBulk(r.chunks)
 	p.unevenOTLP()
 	p.unevenJournal(dir)
 
@@ -148,11 +148,11 @@ func (p *program) unevenForward() {
 	send(chunkOf(append(msgp.AppendString(msgp.AppendInt(msgp.AppendArrayHeader(nil, 2), 1), "no map"), lossEntry("calm", "beside it")...), odd, ""), odd)
 }
 
-func (p *program) unevenBulk() {
+func (p *program) unevenBulk(known int) {
 	t := p.t
 	t.Helper()
 	for _, tc := range []struct{ body, want string }{
-		{lossBulk(120), `"status":409`},
+		{lossBulk(known), `"status":409`},
 		{"{\"create\":{\"_index\":\"x\"}}\n{\"message\":\n{\"create\":{\"_index\":\"x\"}}\n{\"message\":\"beside it\"}\n", `"status":400`},
 		{"{\"create\":{\"_index\":\"x\"}}\n{\"message\":\"whole\"}\n{\"create\"\n", "400 Bad Request"},
 		{strings.Repeat("{\"create\":{\"_index\":\"x\"}}\n{\"message\":\""+strings.Repeat("x", 6000)+"\",\"namespace\":\"noisy\"}\n", 2), "429 Too Many Requests"},

@@ -49,8 +49,9 @@ func (r *lossRun) records() int { return (r.chunks+r.bulks)*perChunk + r.journal
 func TestLoss(t *testing.T) {
 	dir := t.TempDir()
 	p := newLossProgram(t, dir, "127.0.0.1")
-	(&lossRun{chunks: 120, bulks: 60, journals: 2, entries: 5000, kills: 3}).run(p, dir)
-	p.balanced(dir)
+	r := &lossRun{chunks: 120, bulks: 60, journals: 2, entries: 5000, kills: 3}
+	r.run(p, dir)
+	p.balanced(r, dir)
 }
 
 // newLossProgram is an Oriel that knows its senders: by a shared key, a token and a

@@ -5,6 +5,7 @@ package script
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -31,7 +32,7 @@ func TestSoakLoss(t *testing.T) {
 	r := &lossRun{chunks: 1200, bulks: 600, journals: 5, entries: 20_000, kills: 20, filled: fillDisk, cuts: 2, cut: link.cut}
 	r.run(p, dir)
 	t.Logf("%d MiB of memory at the end", p.rss())
-	p.balanced(dir)
+	p.balanced(r, dir)
 }
 
 // fillDisk takes the last byte of the data's file system for a while.
@@ -62,7 +63,11 @@ type link struct {
 func newLink(t *testing.T) *link {
 	l := &link{t: t, namespace: fmt.Sprintf("oriel-loss-%d", os.Getpid()), device: fmt.Sprintf("ol%d", os.Getpid()%1_000_000)}
 	l.ip("netns", "add", l.namespace)
-	t.Cleanup(func() { l.ip("netns", "del", l.namespace) }) // the device goes with it
+	t.Cleanup(func() { // the device goes with it
+		if out, err := exec.Command("ip", "netns", "del", l.namespace).CombinedOutput(); err != nil {
+			t.Errorf("ip netns del: %v: %s", err, out)
+		}
+	})
 	l.ip("link", "add", l.device, "type", "veth", "peer", "name", "eth0", "netns", l.namespace)
 	here := lossAddress.To4()
 	here[3]--
