@@ -66,7 +66,9 @@ type Kubernetes struct {
 	Context          string `yaml:"context" doc:"context in the kubeconfig file; its current one without it"`
 	AnnotationPrefix string `yaml:"annotation_prefix" doc:"what the annotations of namespaces begin with"`
 
-	PodsKept Duration `yaml:"pods_kept" doc:"how long a pod that is gone is remembered, so that its late logs have its labels; 50,000 of them at most"`
+	Events         bool     `yaml:"events" doc:"keep the Events of owned namespaces, and of the cluster itself, as log records"`
+	AuditTokenFile string   `yaml:"audit_token_file" doc:"file with the cluster's token that the API server's audit webhook shows to this agent; agent.central.token_file without it"`
+	PodsKept       Duration `yaml:"pods_kept" doc:"how long a pod that is gone is remembered, so that its late logs have its labels; 50,000 of them at most"`
 }
 
 // Scrape is where metrics are fetched.
@@ -321,7 +323,7 @@ const day = 24 * time.Hour
 func Default(role Role) *Config {
 	c := &Config{
 		Cluster:    Cluster{Name: "local"},
-		Kubernetes: Kubernetes{AnnotationPrefix: "oriel/", PodsKept: Duration(6 * time.Hour)},
+		Kubernetes: Kubernetes{AnnotationPrefix: "oriel/", Events: true, PodsKept: Duration(6 * time.Hour)},
 		Scrape: Scrape{
 			Interval: Duration(15 * time.Second), Monitors: true,
 			Limits: ScrapeLimits{Targets: 1000, Samples: 50_000, Body: 50 << 20, Labels: 64, LabelNameBytes: 256, LabelValueBytes: 4096},

@@ -18,6 +18,7 @@ import (
 	"github.com/oriel-project/oriel/config"
 	"github.com/oriel-project/oriel/internal/clock"
 	"github.com/oriel-project/oriel/internal/datadir"
+	"github.com/oriel-project/oriel/internal/httpx"
 	"github.com/oriel-project/oriel/internal/queue"
 	"github.com/oriel-project/oriel/logging"
 	"github.com/oriel-project/oriel/logging/relay"
@@ -122,6 +123,7 @@ func (g *global) agent(ctx context.Context, cfg *config.Config, f agentFlags) er
 	if err != nil {
 		return err
 	}
+	stamper := &logging.Stamper{Retention: time.Duration(cfg.Logs.RetentionMax)}
 	e, err = newEdge(edgeOptions{
 		cfg: cfg, log: logger, reg: reg, access: guard, roster: up.roster,
 		owned: func(namespace string) (tenant.ID, bool) {
@@ -130,7 +132,7 @@ func (g *global) agent(ctx context.Context, cfg *config.Config, f agentFlags) er
 		namespaces: roster.namespaces,
 		samples:    up.samples, records: up.records, dir: dir,
 		losses:      func(tenant.Write) metrics.Appendable { return up.samples },
-		stamper:     &logging.Stamper{Retention: time.Duration(cfg.Logs.RetentionMax)},
+		stamper:     stamper,
 		kube:        client,
 		account:     account,
 		interval:    time.Duration(cfg.Scrape.Interval),
@@ -140,10 +142,10 @@ func (g *global) agent(ctx context.Context, cfg *config.Config, f agentFlags) er
 	if err != nil {
 		return err
 	}
-	system := systemAPI(reg, roster.ready)
-	run := []func(context.Context) error{up.Run, e.Run, back.serve(e)}
+	apis := httpx.Join(systemAPI(reg, roster.ready), auditAPI(roster, up.records, stamper, reg, logger))
+	run := []func(context.Context) error{up.Run, e.Run, back.serve(e), acceptClusterToken(cfg, tokens, logger)}
 	if own != nil {
-		run = append(run, func(ctx context.Context) error { return serveHTTP(ctx, own, guard.Guard(system), logger) })
+		run = append(run, func(ctx context.Context) error { return serveHTTP(ctx, own, guard.Guard(apis), logger) })
 	}
 	return runAll(ctx, run...)
 }

@@ -99,6 +99,7 @@ func newEdge(o edgeOptions) (*edge, error) {
 				if o.onDecisions != nil {
 					o.onDecisions(ds)
 				}
+				e.logs.decided(ds)
 				e.scraper.Reload()
 			},
 		})

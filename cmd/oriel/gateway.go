@@ -21,6 +21,7 @@ import (
 	"github.com/oriel-project/oriel/internal/datadir"
 	"github.com/oriel-project/oriel/internal/httpx"
 	"github.com/oriel-project/oriel/logging"
+	"github.com/oriel-project/oriel/logging/audit"
 	"github.com/oriel-project/oriel/logging/bulk"
 	"github.com/oriel-project/oriel/logging/otlp"
 	"github.com/oriel-project/oriel/logging/relay"
@@ -318,6 +319,7 @@ func (g *gateway) newAPIs() error {
 		tail.New(tail.Options{Searcher: g.logs, Ending: g.ending}),
 		otlp.New(otlp.Options{Appender: g.intake, Stamper: g.stamper, Logger: g.log, Registerer: g.reg}),
 		relay.NewReceiver(relay.ReceiverOptions{Appender: g.intake, Stamper: g.stamper, Logger: g.log, Registerer: g.reg}),
+		audit.New(audit.Options{Appender: g.intake, Stamper: g.stamper, Owned: ownedNow(g.directory), Logger: g.log, Registerer: g.reg}),
 		admin.New(admin.Options{Tenants: g.directory, Tokens: g.tokens, MergeLogs: g.mergeLogs, Logger: g.log}),
 		console.New(console.Options{
 			Directory: g.directory, Searcher: g.logs, Rates: g.intake.now, Onboarding: g.loop.Stages, Boards: g.windows.Boards,

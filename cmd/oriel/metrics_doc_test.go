@@ -173,6 +173,7 @@ func agentRegistry(t *testing.T) *prometheus.Registry {
 	}); err != nil {
 		t.Fatal(err)
 	}
+	auditAPI(&decisions{}, up.records, &logging.Stamper{}, reg, log)
 	return reg
 }
 

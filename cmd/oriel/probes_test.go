@@ -187,7 +187,9 @@ var probes = map[string][]probe{
 	"PUT /agent/v1/namespaces":          {send("PUT", "/agent/v1/namespaces", "application/json", `{"version":1,"claims":[]}`)},
 	"PUT /agent/v1/heartbeat":           {send("PUT", "/agent/v1/heartbeat", "application/json", `{"sent":"2026-03-01T12:00:00Z","interval_seconds":15,"lag_seconds":0,"gaps":0}`)},
 	"POST /agent/v1/namespaces/changes": {post("/agent/v1/namespaces/changes", `{"version":1}`)},
-	"POST /agent/v1/logs":               {send("POST", "/agent/v1/logs", "application/octet-stream", "NAME")},
+	"POST /agent/v1/audit": {send("POST", "/agent/v1/audit", "application/json",
+		`{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[{"auditID":"x","stage":"Panic","objectRef":{"namespace":"NAME"}}]}`)},
+	"POST /agent/v1/logs": {send("POST", "/agent/v1/logs", "application/octet-stream", "NAME")},
 
 	"GET /admin/v1/tenants":                     {get("/admin/v1/tenants")},
 	"GET /admin/v1/tenants/{tenant}":            {get("/admin/v1/tenants/NAME")},

@@ -2,6 +2,7 @@ package access
 
 import (
 	"errors"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -109,6 +110,72 @@ func TestTokenSpecs(t *testing.T) {
 		if _, _, err := s.Create(spec); !errors.Is(err, tenant.ErrTokenSpec) {
 			t.Errorf("%+v: %v", spec, err)
 		}
+	}
+}
+
+// A cluster's token that another Oriel made counts here, one at a time, and is
+// nowhere kept.
+func TestAccept(t *testing.T) {
+	dir := t.TempDir()
+	central, err := OpenTokens(t.TempDir(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens, err := OpenTokens(dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	make := func(s tenant.TokenSpec) string {
+		secret, _, err := central.Create(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return secret
+	}
+	eu := tenant.Cluster{Name: "eu-1"}
+	first, second := make(tenant.TokenSpec{Kind: tenant.TokenCluster, Cluster: eu}), make(tenant.TokenSpec{Kind: tenant.TokenCluster, Cluster: eu})
+	a := New(Options{Tokens: tokens})
+	who := func(token string) string {
+		r := httptest.NewRequest("POST", "/agent/v1/audit", nil)
+		r.Header.Set("Authorization", "Bearer "+token)
+		c, err := a.Identify(r)
+		if err != nil {
+			return "nobody"
+		}
+		return string(c.Kind) + " " + c.Cluster.Name
+	}
+	for _, token := range []string{first, second} {
+		if got := who(token); got != "nobody" {
+			t.Errorf("before it is accepted: %s", got)
+		}
+		if err := tokens.Accept(token, eu); err != nil {
+			t.Fatal(err)
+		}
+		if got := who(token); got != "cluster eu-1" {
+			t.Errorf("accepted: %s", got)
+		}
+	}
+	if got := who(first); got != "nobody" {
+		t.Errorf("after it was replaced: %s", got)
+	}
+	if got := who(second[:len(second)-1] + "x"); got != "nobody" {
+		t.Errorf("another secret under its id: %s", got)
+	}
+	own, _, err := tokens.Create(tenant.TokenSpec{Kind: tenant.TokenCluster, Cluster: eu})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, token := range []string{"", "x", make(tenant.TokenSpec{Kind: tenant.TokenOperator}), make(tenant.TokenSpec{Kind: tenant.TokenTenant, Tenant: "shop"}), own} {
+		if err := tokens.Accept(token, eu); err == nil {
+			t.Errorf("%.9s... was accepted", token)
+		}
+	}
+	if n := len(tokens.List()); n != 1 {
+		t.Errorf("%d tokens are listed, want the own one", n)
+	}
+	again, err := OpenTokens(dir, nil)
+	if err != nil || len(again.List()) != 1 {
+		t.Errorf("%v, %d tokens are kept", err, len(again.List()))
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/oriel-project/oriel/internal/atomicfile"
@@ -27,8 +28,9 @@ type Tokens struct {
 	clock clock.Clock
 
 	mu    sync.RWMutex     // guards what follows
-	byID  map[string]entry // the admin token is among them, but is not written
+	byID  map[string]entry // the next two are among them, but are not written
 	admin string           // its id, "" without one
+	taken string           // likewise of a token that was made elsewhere
 }
 
 type entry struct {
@@ -140,7 +142,7 @@ func (t *Tokens) List() []tenant.TokenInfo {
 	defer t.mu.RUnlock()
 	var out []tenant.TokenInfo
 	for id, e := range t.byID {
-		if id != t.admin && !t.expired(e) {
+		if !t.unwritten(id) && !t.expired(e) {
 			out = append(out, e.info)
 		}
 	}
@@ -155,7 +157,7 @@ func (t *Tokens) Revoke(id string) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	e, ok := t.byID[id]
-	if !ok || id == t.admin {
+	if !ok || t.unwritten(id) {
 		return fmt.Errorf("%w: %q; `oriel token list` shows the ids", tenant.ErrNoToken, id)
 	}
 	delete(t.byID, id)
@@ -180,6 +182,28 @@ func (t *Tokens) AdminToken(file string) error {
 	t.byID[e.info.ID], t.admin = e, e.info.ID
 	return nil
 }
+
+// Accept lets a cluster's token that another Oriel made count here, too, as long
+// as the process lives, in the place of the one accepted before: an agent knows
+// its cluster's token, and the cluster's API server shows it.
+func (t *Tokens) Accept(token string, c tenant.Cluster) error {
+	id, ok := idOf(token)
+	if !ok || !strings.HasPrefix(token, tokenPrefix+letterClus+"_") {
+		return errors.New("this is no cluster's token: make one with `oriel token create --cluster`")
+	}
+	e := entry{info: tenant.TokenInfo{ID: id, Kind: tenant.TokenCluster, Cluster: c, Created: t.clock().UTC()}, hash: hash(token)}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, ok := t.byID[id]; ok && id != t.taken {
+		return fmt.Errorf("token %s is one of this Oriel's own", id)
+	}
+	delete(t.byID, t.taken)
+	t.byID[id], t.taken = e, id
+	return nil
+}
+
+// unwritten reports whether a token is not kept beyond this process. t.mu is held.
+func (t *Tokens) unwritten(id string) bool { return id == t.admin || id == t.taken }
 
 // check finds out what a presented token is. The error is one of errMalformed,
 // errUnknown and errExpired; the last two come with nothing that would tell an
@@ -210,7 +234,7 @@ func (t *Tokens) expired(e entry) bool {
 func (t *Tokens) save() error {
 	f := tokensFile{Version: tokensVersion, Tokens: []tokenLine{}}
 	for id, e := range t.byID {
-		if id != t.admin && !t.expired(e) {
+		if !t.unwritten(id) && !t.expired(e) {
 			f.Tokens = append(f.Tokens, tokenLine{e.info, hex.EncodeToString(e.hash[:])})
 		}
 	}

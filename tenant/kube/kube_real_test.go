@@ -105,7 +105,7 @@ func realPermissions(t *testing.T, c *kubetest.Cluster) {
 		}
 	}
 	want := []string{
-		"namespaces: get list watch patch", "events: create patch", "pods: get list watch",
+		"namespaces: get list watch patch", "events: create patch", "events: list watch", "pods: get list watch",
 		"nodes: get list watch", "nodes/metrics: get",
 	}
 	if !slices.Equal(got, want) {

@@ -61,7 +61,9 @@ var floors = map[string]int{
 	"tenant/admin":           5,
 	"tenant/agentapi":        5,
 	"tenant/kube":            5,
+	"logging/audit":          5,
 	"logging/bulk":           5,
+	"logging/events":         5,
 	"logging/forward":        5,
 	"logging/journal":        5,
 	"logging/otlp":           5,
@@ -104,7 +106,7 @@ var rooms = []struct {
 	why     string
 }{
 	{"github.com/prometheus/prometheus/", []string{"metrics"}, "Prometheus' vocabulary stays under metrics/"},
-	{"k8s.io/", []string{"tenant/kube", "tenant/access", "metrics/scrape", "logging/pods", "internal/kubeevent", "test/kubetest", "cmd/oriel"}, "client-go stays with those who watch, ask for access, or discover targets"},
+	{"k8s.io/", []string{"tenant/kube", "tenant/access", "metrics/scrape", "logging/pods", "logging/events", "internal/kubeevent", "test/kubetest", "cmd/oriel"}, "client-go stays with those who watch, ask for access, or discover targets"},
 	{"go.opentelemetry.io/collector", []string{"logging/otlp"}, "OpenTelemetry's data model is the OTLP receivers' business"},
 	{"github.com/tinylib/msgp", []string{"logging/forward"}, "msgpack is the forward protocol's business"},
 	{"github.com/grafana-tools/sdk", []string{"dashboards/grafana"}, "Grafana's HTTP API has one client"},
