@@ -228,9 +228,12 @@ type Logs struct {
 	Retention      Duration `yaml:"retention" doc:"how long records are kept where a tenant asks for nothing else"`
 	RetentionMax   Duration `yaml:"retention_max" doc:"the longest retention that a tenant may ask for"`
 	RecordBytesMax Bytes    `yaml:"record_bytes_max" doc:"the largest record that is taken"`
-	Buffer         Bytes    `yaml:"buffer" doc:"embedded store: memory that fresh records may take before they are written to a segment; up to three times as much while the disk cannot keep up"`
-	SearchMemory   Bytes    `yaml:"search_memory" doc:"the most memory that one search may take"`
-	Searches       int      `yaml:"searches" doc:"embedded store: how many searches run at a time, the others wait in turns; 0: twice the number of processors"`
+
+	Multiline Multiline `yaml:"multiline" doc:"lines of containers that come by forward and are one record: stack traces, and lines that a container's runtime cut"`
+
+	Buffer       Bytes `yaml:"buffer" doc:"embedded store: memory that fresh records may take before they are written to a segment; up to three times as much while the disk cannot keep up"`
+	SearchMemory Bytes `yaml:"search_memory" doc:"the most memory that one search may take"`
+	Searches     int   `yaml:"searches" doc:"embedded store: how many searches run at a time, the others wait in turns; 0: twice the number of processors"`
 }
 
 // Elastic is the Elasticsearch or OpenSearch cluster that keeps the logs.
@@ -243,6 +246,22 @@ type Elastic struct {
 	Shards       int      `yaml:"shards" doc:"shards of a tenant's index, when it is made"`
 	Replicas     int      `yaml:"replicas" doc:"copies of each shard; with 0 a node's disk is the only one that has its records"`
 	ScanRecords  int      `yaml:"scan_records" doc:"the most records that are read for a query that the engine cannot answer by itself; a query that needs more is refused"`
+}
+
+// Multiline is how lines of containers become one record.
+type Multiline struct {
+	Wait  Duration        `yaml:"wait" doc:"how long a batch that ends within a stack trace, or within a line that was cut, is held back unanswered for the rest; 0s joins within batches alone"`
+	Lines int             `yaml:"lines" doc:"the most lines of one record"`
+	Bytes Bytes           `yaml:"bytes" doc:"the most bytes of one record that is joined"`
+	Rules []MultilineRule `yaml:"rules" doc:"rules beside those for the traces of Java, .NET, Node, Python and Go"`
+}
+
+// MultilineRule says which lines of which containers belong together.
+type MultilineRule struct {
+	Namespace string `yaml:"namespace" doc:"whose lines; * stands for any run of characters, ? for one; all without it"`
+	Container string `yaml:"container" doc:"of which containers; all without it"`
+	Start     string `yaml:"start" doc:"regular expression (RE2) of a line that begins a record, such as ^\\d{4}-"`
+	Continue  string `yaml:"continue" doc:"regular expression of the lines that go on with it; without it all lines up to the next start do"`
 }
 
 // The values of Logs.Durability.
@@ -332,7 +351,8 @@ func Default(role Role) *Config {
 		Auth:    Auth{Anonymous: AnonymousNone},
 		Journal: Journal{Since: Duration(day)},
 		Logs: Logs{
-			Store: StoreEmbedded, Durability: DurabilitySync,
+			Multiline: Multiline{Wait: Duration(time.Second), Lines: 500, Bytes: 256 << 10},
+			Store:     StoreEmbedded, Durability: DurabilitySync,
 			Elastic:   Elastic{IndexPrefix: "oriel", Shards: 1, Replicas: 1, ScanRecords: 1_000_000},
 			Retention: Duration(7 * day), RetentionMax: Duration(90 * day), RecordBytesMax: 1 << 20,
 			Buffer: 32 << 20, SearchMemory: 256 << 20,

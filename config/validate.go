@@ -173,7 +173,37 @@ func (k *checker) tenancy() {
 	}
 }
 
+func (k *checker) multiline() {
+	m := k.Logs.Multiline
+	if m.Wait < 0 || m.Wait > Duration(5*time.Second) {
+		k.bad("logs.multiline.wait", "%s: want 0s to 5s, such as 1s: senders wait for an answer meanwhile", m.Wait)
+	}
+	if m.Lines < 1 || m.Lines > 10_000 {
+		k.bad("logs.multiline.lines", "%d: want 1 to 10000, such as 500", m.Lines)
+	}
+	if m.Bytes < 16<<10 || m.Bytes > 4<<20 {
+		k.bad("logs.multiline.bytes", "%s: want 16KiB to 4MiB, such as 256KiB", m.Bytes)
+	}
+	for i, r := range m.Rules {
+		at := fmt.Sprintf("logs.multiline.rules[%d].", i)
+		for key, pattern := range map[string]string{"namespace": r.Namespace, "container": r.Container} {
+			if _, err := path.Match(pattern, ""); err != nil {
+				k.bad(at+key, "%q: want a name or a pattern, such as shop-*", clip(pattern))
+			}
+		}
+		if r.Start == "" {
+			k.bad(at+"start", `is missing: give the expression of a line that begins a record, such as ^\d{4}-`)
+		}
+		for key, text := range map[string]string{"start": r.Start, "continue": r.Continue} {
+			if _, err := regexp.Compile(text); err != nil {
+				k.bad(at+key, `%q is no regular expression: want one in RE2's syntax, such as ^\d{4}-`, clip(text))
+			}
+		}
+	}
+}
+
 func (k *checker) stores() {
+	k.multiline()
 	k.oneOf("logs.store", k.Logs.Store, StoreEmbedded, StoreElastic)
 	k.elastic()
 	if k.Metrics.Store != StoreEmbedded {

@@ -112,6 +112,7 @@ func newEdge(o edgeOptions) (*edge, error) {
 	if err != nil {
 		return nil, err
 	}
+	lines := joinLines(o.cfg.Logs.Multiline, o.records, o.reg)
 	e.forward = forward.New(forward.Options{
 		Scope: func(id forward.Identity) (tenant.Write, bool) {
 			switch {
@@ -129,13 +130,13 @@ func newEdge(o edgeOptions) (*edge, error) {
 			w, err := o.access.KeyScope(k)
 			return w, err == nil
 		},
-		Appender: o.records, Stamper: o.stamper, Keys: keys, TLS: tlsConfig,
+		Appender: lines, Stamper: o.stamper, Keys: keys, TLS: tlsConfig,
 		Limits: forward.Limits{RecordBytesMax: int(o.cfg.Logs.RecordBytesMax)},
 		Logger: o.log, Registerer: o.reg,
 	})
 	e.losses = losses.New(losses.Options{Appendable: o.losses, Logger: o.log})
 	e.journal = journal.New(journal.Options{
-		Appender: o.records, Stamper: o.stamper, Done: o.done, Logger: o.log, Registerer: o.reg,
+		Appender: lines.Unheld(), Stamper: o.stamper, Done: o.done, Logger: o.log, Registerer: o.reg,
 		OnLoss: func(w tenant.Write, l journal.Loss) {
 			e.losses.Add(w, losses.Loss{Namespace: l.Namespace, Node: l.Node, Reason: l.Reason, Records: l.Records})
 		},

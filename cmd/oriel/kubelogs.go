@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"regexp"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,6 +14,7 @@ import (
 	"github.com/oriel-project/oriel/logging"
 	"github.com/oriel-project/oriel/logging/audit"
 	"github.com/oriel-project/oriel/logging/events"
+	"github.com/oriel-project/oriel/logging/multiline"
 	"github.com/oriel-project/oriel/logging/pods"
 	"github.com/oriel-project/oriel/tenant"
 	"github.com/oriel-project/oriel/tenant/access"
@@ -124,4 +126,20 @@ func acceptClusterToken(cfg *config.Config, tokens *access.Tokens, logger *slog.
 			}
 		}
 	}
+}
+
+// joinLines makes one record of lines that belong together, before they go to
+// records.
+func joinLines(m config.Multiline, records logging.Appender, reg prometheus.Registerer) *multiline.Joiner {
+	var rules []multiline.Rule
+	for _, r := range m.Rules { // their expressions were checked
+		rule := multiline.Rule{Namespace: r.Namespace, Container: r.Container, Start: regexp.MustCompile(r.Start)}
+		if r.Continue != "" {
+			rule.Continue = regexp.MustCompile(r.Continue)
+		}
+		rules = append(rules, rule)
+	}
+	return multiline.New(multiline.Options{
+		Appender: records, Rules: rules, Wait: time.Duration(m.Wait), LinesMax: m.Lines, BytesMax: int(m.Bytes), Registerer: reg,
+	})
 }

@@ -66,6 +66,7 @@ var floors = map[string]int{
 	"logging/events":         5,
 	"logging/forward":        5,
 	"logging/journal":        5,
+	"logging/multiline":      5,
 	"logging/otlp":           5,
 	"logging/pods":           5,
 	"logging/relay":          5,
