@@ -110,6 +110,11 @@ func (s *Sender) openHeld(ctx context.Context, g *errgroup.Group, owner string) 
 	return nil
 }
 
+// errEpoch says that the receiver began anew; nothing was stored.
+type errEpoch struct{ epoch string }
+
+func (e *errEpoch) Error() string { return "the receiver began a new epoch, " + e.epoch }
+
 var errPutOff = errors.New("the receiver puts this owner off")
 
 // deliver returns nil once the parcel is stored or refused for good, errPutOff
@@ -124,8 +129,10 @@ func (s *Sender) deliver(ctx context.Context, p *parcel, patience time.Duration)
 	backoff := s.backoffMin
 	var waited time.Duration
 	for attempt := 0; ; attempt++ {
-		out := s.attempt(ctx, p.has, body, attempt)
+		out := s.attempt(ctx, p, body, attempt)
 		switch {
+		case out.began:
+			return durability{}, &errEpoch{out.durability.epoch}
 		case out.done && out.tooLarge && len(p.bodies) > 1:
 			return s.deliverEach(ctx, p, patience)
 		case out.done && out.tooLarge:
@@ -169,7 +176,7 @@ func (s *Sender) deliverEach(ctx context.Context, p *parcel, patience time.Durat
 		if err != nil {
 			return last, nil //nolint:nilerr // it was read before: it cannot be
 		}
-		d, err := s.deliver(ctx, &parcel{owner: p.owner, items: p.items[i : i+1], bodies: [][]byte{body}, has: has}, patience)
+		d, err := s.deliver(ctx, &parcel{owner: p.owner, items: p.items[i : i+1], bodies: [][]byte{body}, has: has, epoch: p.epoch}, patience)
 		if err != nil {
 			return last, err
 		}
@@ -183,6 +190,7 @@ func (s *Sender) deliverEach(ctx context.Context, p *parcel, patience time.Durat
 // outcome is what became of one attempt.
 type outcome struct {
 	done       bool // delivered, or refused for good
+	began      bool // not even looked at: the receiver is of another epoch
 	tooLarge   bool // refused for its size alone
 	again      bool // at once, in the older protocol
 	putOff     bool // for now, and perhaps this owner alone
@@ -192,7 +200,8 @@ type outcome struct {
 	err        error
 }
 
-func (s *Sender) attempt(ctx context.Context, has tally, body []byte, attempt int) outcome {
+func (s *Sender) attempt(ctx context.Context, p *parcel, body []byte, attempt int) outcome {
+	has := p.has
 	contentType, version := "application/x-protobuf;proto=io.prometheus.write.v2.Request", "2.0.0"
 	v1 := s.v1.Load()
 	if v1 {
@@ -211,6 +220,9 @@ func (s *Sender) attempt(ctx context.Context, has tally, body []byte, attempt in
 	req.Header.Set("Content-Encoding", "snappy")
 	req.Header.Set("X-Prometheus-Remote-Write-Version", version)
 	req.Header.Set("User-Agent", "oriel-agent")
+	if p.epoch != "" {
+		req.Header.Set(DurabilityHeader, p.epoch)
+	}
 	if attempt > 0 {
 		req.Header.Set("Retry-Attempt", strconv.Itoa(attempt))
 	}
@@ -230,8 +242,12 @@ func (s *Sender) attempt(ctx context.Context, has tally, body []byte, attempt in
 	defer resp.Body.Close()
 	text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10)) // so that the connection can be used again
+	d := parseDurability(resp.Header.Get(DurabilityHeader))
+	if resp.StatusCode == http.StatusPreconditionFailed && d.epoch != "" && p.epoch != "" && d.epoch != p.epoch {
+		return outcome{began: true, durability: d}
+	}
 	out := s.judge(resp, has, string(text), v1)
-	out.durability = parseDurability(resp.Header.Get(DurabilityHeader))
+	out.durability = d
 	return out
 }
 

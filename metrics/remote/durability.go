@@ -10,8 +10,9 @@ import (
 // cut: "EPOCH GENERATION DURABLE". The request is a part of GENERATION; everything
 // of generations up to DURABLE is on disk. EPOCH is another one each time that the
 // receiver may have forgotten what it had not made durable: a sender then sends
-// again what it had been answered, from the last durable position on. See
-// docs/api.md.
+// again what it had been answered, from the last durable position on. A request may
+// carry the epoch that its sender knows: a receiver of another one answers 412
+// before it stores anything, so that nothing comes out of order. See docs/api.md.
 const DurabilityHeader = "X-Oriel-Durability"
 
 // durability is the header's content; zero where there is none.

@@ -31,6 +31,7 @@ type lane struct {
 	epoch   string
 	waiting []answered // in order
 	rewind  bool       // send again from what is durable
+	wake    func()     // ends the wait for the next item, where there is one
 }
 
 // answered is a position of the queue and the receiver's moment that it is part of.
@@ -52,6 +53,7 @@ type parcel struct {
 	bodies [][]byte
 	has    tally
 	bytes  int
+	epoch  string // of the receiver, as far as the lane knows
 }
 
 // run sends until ctx ends. handle sees to one parcel: it returns once the
@@ -62,17 +64,28 @@ func (l *lane) run(ctx context.Context, handle func(context.Context, *parcel) (d
 		if l.takeRewind() {
 			l.sent.Store(l.q.Acked())
 		}
-		window, pos, err := l.window(ctx)
+		window, pos, err := l.next(ctx)
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil
 			}
+			if errors.Is(err, context.Canceled) {
+				continue // there is something to send again
+			}
 			return fmt.Errorf("read the queue of samples: %w", err)
+		}
+		epoch := l.knownEpoch()
+		for _, p := range window {
+			p.epoch = epoch
 		}
 		seen, err := l.send(ctx, window, handle)
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil // the window is still in the queue
+			}
+			if began, ok := errors.AsType[*errEpoch](err); ok {
+				l.beginAgain(began.epoch)
+				continue
 			}
 			return err
 		}
@@ -83,6 +96,20 @@ func (l *lane) run(ctx context.Context, handle func(context.Context, *parcel) (d
 			return fmt.Errorf("acknowledge in the queue of samples: %w", err)
 		}
 	}
+}
+
+// next is window, and ends with context.Canceled where something is to be sent
+// again meanwhile.
+func (l *lane) next(ctx context.Context) ([]*parcel, uint64, error) {
+	waiting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	l.mu.Lock()
+	l.wake = cancel
+	if l.rewind {
+		cancel()
+	}
+	l.mu.Unlock()
+	return l.window(waiting)
 }
 
 // window reads what is there, at least one item, and gives the parcels and the
@@ -197,6 +224,9 @@ func (l *lane) meet(epoch string) {
 	if epoch != l.epoch {
 		if l.epoch != "" && len(l.waiting) > 0 {
 			l.rewind = true
+			if l.wake != nil {
+				l.wake()
+			}
 		}
 		l.epoch, l.waiting = epoch, nil
 	}
@@ -219,6 +249,20 @@ func (l *lane) durable(epoch string, generation uint64) error {
 		return nil
 	}
 	return l.q.Ack(ack)
+}
+
+func (l *lane) knownEpoch() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.epoch
+}
+
+// beginAgain sends again from what is durable: the receiver said that it is of
+// another epoch, before it took anything out of order.
+func (l *lane) beginAgain(epoch string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.epoch, l.waiting, l.rewind = epoch, nil, true
 }
 
 func (l *lane) takeRewind() bool {

@@ -127,6 +127,13 @@ func (rc *Receiver) write(w http.ResponseWriter, r *http.Request) {
 		answer(http.StatusTooManyRequests, "too many write requests are under way; send this one again")
 		return
 	}
+	if d, known := rc.opts.Durability, r.Header.Get(DurabilityHeader); d != nil && known != "" {
+		if epoch, generation, durable := d(); epoch != known {
+			w.Header().Set(DurabilityHeader, durability{epoch, generation, durable}.String())
+			answer(http.StatusPreconditionFailed, "this is another epoch of the store: send again what was not durable, from there on in order")
+			return
+		}
+	}
 	b := rc.buffers.Get().(*buffer)
 	defer func() {
 		if cap(b.packed)+cap(b.body) <= keptBytesMax {
