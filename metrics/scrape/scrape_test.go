@@ -91,8 +91,10 @@ func last(t *testing.T, s *tsdb.Store, r tenant.Read, ms ...string) map[string]f
 	for set.Next() {
 		it := set.At().Iterator(nil)
 		v := math.Inf(1)
-		for it.Next() != chunkenc.ValNone {
-			_, v = it.At()
+		for typ := it.Next(); typ != chunkenc.ValNone; typ = it.Next() {
+			if typ == chunkenc.ValFloat {
+				_, v = it.At()
+			}
 		}
 		out[strings.Clone(set.At().Labels().String())] = v
 	}

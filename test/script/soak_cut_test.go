@@ -228,3 +228,6 @@ func (w *wire) cut(down bool) {
 	}
 	clear(w.open)
 }
+
+// TestSoakTruth is TestTruth with a cut of ten minutes.
+func TestSoakTruth(t *testing.T) { truth(t, 10*time.Minute) }
