@@ -322,6 +322,7 @@ const (
 type ES struct {
 	Version        string `yaml:"version" doc:"the version that clients are told"`
 	PublishAddress string `yaml:"publish_address" doc:"host:port that sniffing clients are told; the request's own host without it"`
+	BodyBytesMax   Bytes  `yaml:"body_bytes_max" doc:"the largest body of a request that is taken, unpacked; of searches 16MiB at most"`
 }
 
 // TLS is the certificate of the HTTP listeners.
@@ -367,7 +368,7 @@ func Default(role Role) *Config {
 			Queries: 10, QuerySamples: 50_000_000, QueryTime: Duration(2 * time.Minute),
 		},
 		Grafana: Grafana{User: "admin", Isolation: IsolationOrg},
-		ES:      ES{Version: "8.19.0"},
+		ES:      ES{Version: "8.19.0", BodyBytesMax: 100 << 20},
 		Archive: Archive{Keep: Duration(7 * day)},
 		role:    role,
 		file:    "configuration",

@@ -335,6 +335,9 @@ func (k *checker) es() {
 	if k.ES.PublishAddress != "" {
 		k.hostPort("es.publish_address", k.ES.PublishAddress, "oriel.example:9200")
 	}
+	if b := k.ES.BodyBytesMax; b < 1<<20 || b > 2<<30 {
+		k.bad("es.body_bytes_max", "%s: want 1MiB to 2GiB, such as 100MiB", b)
+	}
 }
 
 func (k *checker) oneOf(key, value string, want ...string) {

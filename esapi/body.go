@@ -12,8 +12,8 @@ import (
 	"github.com/oriel-project/oriel/esapi/dsl"
 )
 
-// bodyBytesMax bounds a request's body, unpacked: a search is far smaller, a
-// multi-search of a large dashboard too.
+// bodyBytesMax bounds the body of what is no _bulk, unpacked: a search is far
+// smaller, a multi-search of a large dashboard too.
 const bodyBytesMax = 16 << 20
 
 // body reads the request's body, unpacked. Clients that cannot send one with GET
@@ -32,11 +32,15 @@ func (c *call) body() ([]byte, error) {
 	default:
 		return nil, &dsl.Error{Status: http.StatusUnsupportedMediaType, Type: "content_type_exception", Reason: "Content-Encoding [" + clip(enc) + "] is not supported: use gzip or none"}
 	}
-	b, err := io.ReadAll(io.LimitReader(in, bodyBytesMax+1))
+	most := bodyBytesMax
+	if c.api.o.BodyBytesMax > 0 {
+		most = int(min(c.api.o.BodyBytesMax, bodyBytesMax))
+	}
+	b, err := io.ReadAll(io.LimitReader(in, int64(most)+1))
 	tooLarge := (*http.MaxBytesError)(nil)
 	switch {
-	case len(b) > bodyBytesMax, errors.As(err, &tooLarge):
-		return nil, &dsl.Error{Status: http.StatusRequestEntityTooLarge, Type: "content_too_long_exception", Reason: "the body is larger than " + strconv.Itoa(bodyBytesMax) + " bytes"}
+	case len(b) > most, errors.As(err, &tooLarge):
+		return nil, &dsl.Error{Status: http.StatusRequestEntityTooLarge, Type: "content_too_long_exception", Reason: "the body is larger than " + strconv.Itoa(most) + " bytes"}
 	case err != nil:
 		return nil, &dsl.Error{Status: http.StatusBadRequest, Type: "parse_exception", Reason: "the body cannot be read: " + clip(err.Error())}
 	case len(b) == 0:

@@ -52,9 +52,12 @@ type Options struct {
 	// PublishAddress is told to clients that ask for nodes: host:port, or
 	// host/ip:port. "" means the host that the request named.
 	PublishAddress string
-	Clock          clock.Clock
-	Logger         *slog.Logger // nil: discard
-	Registerer     prometheus.Registerer
+	// BodyBytesMax bounds the bodies of searches, unpacked, below what they are
+	// bounded by anyway (16 MiB); 0 does not.
+	BodyBytesMax int64
+	Clock        clock.Clock
+	Logger       *slog.Logger // nil: discard
+	Registerer   prometheus.Registerer
 }
 
 // API is the facade. Safe for concurrent use.

@@ -17,7 +17,7 @@ func newGeohashGrid(g GeohashGrid, sub []Agg, b *aggBounds) (plan, error) {
 	if g.Precision < 1 || g.Precision > geohashLenMax {
 		return nil, fmt.Errorf("%w: geohash grid of %q: precision %d: want 1 to %d", ErrQuery, g.Field.Name, g.Precision, geohashLenMax)
 	}
-	p, err := newTerms(Terms{Field: g.Field, Size: g.Size, MinDocs: 1}, sub, b)
+	p, err := newTerms(Terms{Field: g.Field, Size: g.Size, MinDocs: 1, Order: []TermsOrder{{By: "_count", Desc: true}, {By: "_key", Desc: true}}}, sub, b)
 	if err != nil {
 		return nil, err
 	}

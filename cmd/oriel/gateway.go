@@ -304,8 +304,8 @@ func (g *gateway) newAPIs() error {
 	}
 	es := esapi.New(esapi.Options{
 		Searcher: g.logs,
-		Bulk:     bulk.New(bulk.Options{Appender: g.intake, Repeater: g.logs, Stamper: g.stamper, Logger: g.log, Registerer: g.reg}),
-		Version:  g.cfg.ES.Version, PublishAddress: g.cfg.ES.PublishAddress,
+		Bulk:     bulk.New(bulk.Options{Appender: g.intake, Repeater: g.logs, Stamper: g.stamper, BodyBytesMax: int64(g.cfg.ES.BodyBytesMax), Logger: g.log, Registerer: g.reg}),
+		Version:  g.cfg.ES.Version, PublishAddress: g.cfg.ES.PublishAddress, BodyBytesMax: int64(g.cfg.ES.BodyBytesMax),
 		Logger: g.log, Registerer: g.reg,
 	})
 	g.es = es

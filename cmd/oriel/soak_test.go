@@ -437,6 +437,9 @@ func (s *soak) query() string {
 	for range s.rnd.IntN(4) {
 		out += "," + pick(s.rnd, `"size":1000`, `"from":0`, `"sort":["_doc"]`, `"sort":[{"_seq_no":"asc"}]`, `"sort":[{"@timestamp":"desc"}],"search_after":[99999999999999,99999999]`, `"sort":["_doc"],"search_after":[0]`,
 			`"aggs":{"a":{"terms":{"field":"namespace","size":1000}}}`, `"aggs":{"a":{"terms":{"field":"_index"},"aggs":{"b":{"terms":{"field":"pod"}}}}}`, `"aggs":{"a":{"date_histogram":{"field":"@timestamp","fixed_interval":"365d"}}}`,
+			`"aggs":{"a":{"composite":{"sources":[{"n":{"terms":{"field":"namespace"}}},{"i":{"terms":{"field":"_index"}}}],"after":{"n":"NAME","i":""}}}}`, `"aggs":{"a":{"composite":{"size":1000,"sources":[{"u":{"terms":{"field":"user.name","missing_bucket":true}}}]}}}`,
+			`"aggs":{"a":{"terms":{"field":"namespace","min_doc_count":0,"include":".*","size":1000}}}`, `"aggs":{"a":{"range":{"field":"@timestamp","ranges":[{"from":0},{}]}}}`, `"aggs":{"a":{"geohash_grid":{"field":"user"}}}`,
+			`"aggs":{"h":{"date_histogram":{"field":"@timestamp","calendar_interval":"year"},"aggs":{"c":{"cumulative_sum":{"buckets_path":"_count"}},"r":{"rate":{}}}},"m":{"max_bucket":{"buckets_path":"h>_count"}}}`,
 			`"aggs":{"a":{"global":{},"aggs":{"b":{"terms":{"field":"user.name"}}}}}`, `"aggs":{"a":{"cardinality":{"field":"user.name"}}}`, `"aggs":{"a":{"value_count":{"field":"_id"}}}`, `"aggs":{"a":{"top_hits":{}}}`,
 			`"aggs":{"a":{"significant_terms":{"field":"pod","background_filter":{"match_all":{}}}}}`, `"suggest":{"s":{"text":"pay","term":{"field":"message"}}}`, `"fields":["*"]`, `"_source":true`, `"track_total_hits":true`,
 			`"highlight":{"fields":{"*":{}}}`, `"collapse":{"field":"namespace"}`, `"pit":{"id":"PIT","keep_alive":"1m"}`, `"indices_boost":[{"logs-east-NAME-s3cr3t":2}]`, `"runtime_mappings":{"x":{"type":"keyword"}}`,

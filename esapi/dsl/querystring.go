@@ -84,7 +84,7 @@ func defaultOperator(n Node) (and bool, err error) {
 // simpleQueryString reads Elasticsearch's forgiving language: + | - "phrase"
 // prefix* ( ) ~n. It has no errors; what cannot be understood is a word.
 func (p *parser) simpleQueryString(n Node) (logging.Filter, error) {
-	if err := known("simple_query_string", n, append([]string{"query", "fields", "default_operator", "analyzer"}, queryStringIgnored...)...); err != nil {
+	if err := known("simple_query_string", n, append([]string{"query", "fields", "default_operator", "analyzer", "flags", "minimum_should_match"}, queryStringIgnored...)...); err != nil {
 		return nil, err
 	}
 	if err := standardAnalyzer(n); err != nil {
@@ -105,6 +105,14 @@ func (p *parser) simpleQueryString(n Node) (logging.Filter, error) {
 	if s.and, err = defaultOperator(n); err != nil {
 		return nil, err
 	}
+	if s.off, err = simpleFlags(n); err != nil {
+		return nil, err
+	}
+	if m, ok := n.Get("minimum_should_match"); ok && m.Scalar() {
+		s.least = func(n int) (int, error) { return minimumShouldMatch(m.Text, n) }
+		x, whole := m.Int()
+		s.some = whole && x > 0
+	}
 	f, err := s.group(0)
 	if f == nil && err == nil {
 		f = logging.None{}
@@ -118,6 +126,69 @@ type simpleParser struct {
 	at     int
 	fields []logging.Field
 	and    bool
+	off    string                   // operators that are plain characters, see simpleFlags
+	least  func(n int) (int, error) // of the alternatives that are not in a group
+	some   bool                     // at least one of them is asked for
+	joined bool                     // what is left of the next operator are alternatives
+}
+
+// simpleFlags reads flags: names with | between, or the sum of their bits. It
+// gives the operators that are off; w is white space, f what follows a word's ~
+// and s what follows a phrase's.
+func simpleFlags(n Node) (off string, err error) {
+	names := []struct {
+		name, ops string
+		bit       int64
+	}{{"AND", "+", 1}, {"NOT", "-", 2}, {"OR", "|", 4}, {"PREFIX", "*", 8}, {"PHRASE", "\"", 16}, {"PRECEDENCE", "()", 32},
+		{"ESCAPE", "\\", 64}, {"WHITESPACE", "w", 128}, {"FUZZY", "f", 256}, {"NEAR", "s", 512}}
+	v, ok := n.Get("flags")
+	if !ok || v.Kind == Null {
+		return "", nil
+	}
+	bits := int64(0)
+	if v.Kind == Number {
+		if bits, ok = v.Int(); !ok {
+			return "", Illegal("[simple_query_string] unknown flags [%s]", clip(v.Text))
+		}
+	} else {
+		for word := range strings.SplitSeq(v.Text, "|") {
+			switch word = strings.ToUpper(strings.TrimSpace(word)); word {
+			case "ALL", "":
+				bits = -1
+				continue
+			case "NONE":
+				continue
+			case "SLOP":
+				word = "NEAR"
+			}
+			known := false
+			for _, of := range names {
+				if of.name == word {
+					bits |= of.bit
+					known = true
+				}
+			}
+			if !known {
+				return "", Illegal("Unknown simple_query_string flag [%s]", clip(word))
+			}
+		}
+	}
+	for _, of := range names {
+		if bits&of.bit == 0 {
+			off += of.ops
+		}
+	}
+	return off, nil
+}
+
+// is reports whether a character is one of the operators, and that one is on.
+func (s *simpleParser) is(c byte, ops string) bool {
+	return strings.IndexByte(ops, c) >= 0 && strings.IndexByte(s.off, c) < 0
+}
+
+// space reports whether a character parts words.
+func (s *simpleParser) space(c byte) bool {
+	return strings.IndexByte(" \t\n\r", c) >= 0 && !strings.Contains(s.off, "w")
 }
 
 // group parses up to a closing parenthesis. Each operator joins what is left of
@@ -131,29 +202,31 @@ func (s *simpleParser) group(depth int) (logging.Filter, error) {
 		var f logging.Filter
 		var err error
 		switch {
-		case strings.IndexByte(" \t\n\r", c) >= 0:
+		case s.space(c):
 			s.at++
 			continue
-		case c == '+' || c == '|':
+		case s.is(c, "+|"):
 			if left != nil && !not {
 				op = c
 			}
 			s.at++
 			continue
-		case c == '-':
+		case s.is(c, "-"):
 			not = !not
 			s.at++
 			continue
-		case c == ')':
+		case s.is(c, ")"):
 			s.at++
 			if depth > 0 {
 				return left, nil
 			}
 			continue
-		case c == '(' && depth < queryDepthMax:
+		case s.is(c, "(") && depth < queryDepthMax:
 			s.at++
+			outer := s.joined
 			f, err = s.group(depth + 1)
-		case c == '(':
+			s.joined = outer
+		case s.is(c, "("):
 			return nil, Parsing("[simple_query_string] nested deeper than %d levels", queryDepthMax)
 		default:
 			f, err = s.word()
@@ -166,6 +239,16 @@ func (s *simpleParser) group(depth int) (logging.Filter, error) {
 		}
 		op, not = 0, false
 	}
+	if or, ok := left.(logging.Or); ok && depth == 0 && s.least != nil && s.joined {
+		n, err := s.least(len(or.Of))
+		if err != nil {
+			return nil, err
+		}
+		return logging.Or{Of: or.Of, Min: max(n, 1)}, nil
+	}
+	if _, all := left.(logging.And); all && depth == 0 && s.some {
+		return logging.None{}, nil // there are no alternatives of which some could match
+	}
 	return left, nil
 }
 
@@ -175,15 +258,21 @@ func (s *simpleParser) join(left logging.Filter, op byte, not bool, f logging.Fi
 	}
 	switch {
 	case left == nil:
+		s.joined = false
 		return f
 	case op == '+' || (op == 0 && s.and):
+		s.joined = false
 		return logging.And{left, f}
 	}
+	if or, ok := left.(logging.Or); ok && s.joined {
+		return logging.Or{Of: append(or.Of, f), Min: 1}
+	}
+	s.joined = true
 	return logging.Or{Of: []logging.Filter{left, f}, Min: 1}
 }
 
 func (s *simpleParser) word() (logging.Filter, error) {
-	quoted := s.s[s.at] == '"'
+	quoted := s.is(s.s[s.at], `"`)
 	var b strings.Builder
 	prefix := false
 	if quoted {
@@ -191,7 +280,7 @@ func (s *simpleParser) word() (logging.Filter, error) {
 	}
 	for ; s.at < len(s.s); s.at++ {
 		c := s.s[s.at]
-		if c == '\\' && s.at+1 < len(s.s) {
+		if s.is(c, `\`) && s.at+1 < len(s.s) {
 			s.at++
 			b.WriteByte(s.s[s.at])
 			continue
@@ -200,21 +289,21 @@ func (s *simpleParser) word() (logging.Filter, error) {
 			s.at++
 			break
 		}
-		if !quoted && strings.IndexByte(" \t\n\r+|()\"", c) >= 0 {
+		if !quoted && (s.space(c) || s.is(c, `+|()"`)) {
 			break
 		}
 		b.WriteByte(c)
 	}
 	text, edits, isFuzzy := b.String(), "", false
-	if quoted && s.at < len(s.s) && s.s[s.at] == '~' {
+	if quoted && s.at < len(s.s) && s.s[s.at] == '~' && !strings.Contains(s.off, "s") {
 		from := s.at + 1
 		for s.at++; s.at < len(s.s) && s.s[s.at] >= '0' && s.s[s.at] <= '9'; s.at++ {
 		}
 		edits, isFuzzy = s.s[from:s.at], true
-	} else if before, after, ok := strings.Cut(text, "~"); ok && !quoted && strings.Trim(after, "0123456789") == "" {
+	} else if before, after, ok := strings.Cut(text, "~"); ok && !quoted && !strings.Contains(s.off, "f") && strings.Trim(after, "0123456789") == "" {
 		text, edits, isFuzzy = before, after, true
 	}
-	if !quoted && !isFuzzy {
+	if !quoted && !isFuzzy && s.is('*', "*") {
 		text, prefix = strings.CutSuffix(text, "*")
 	}
 	if err := s.count(len(s.fields)); err != nil {

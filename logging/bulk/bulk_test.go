@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/oriel-project/oriel/internal/golden"
 	"github.com/oriel-project/oriel/logging"
@@ -286,4 +287,41 @@ func FuzzBody(f *testing.F) {
 			t.Fatalf("%d stored, %d answered as created", n, created)
 		}
 	})
+}
+
+// TestQuotaOfTheWhole sends a request that is over its tenant's limit: it is 429
+// as a whole, with nothing of it stored, so that shippers which look no further
+// than the status send it again.
+func TestQuotaOfTheWhole(t *testing.T) {
+	store := mem.New(mem.Options{})
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	over := logging.Limited(store, logging.LimitOptions{BytesPerSecond: func(tenant.ID) int64 { return 100 }, Clock: func() time.Time { return now }})
+	r := newRig(Options{Appender: over})
+	var body strings.Builder
+	for range 50 {
+		body.WriteString(`{"create":{"_index":"app"}}` + "\n" + `{"message":"` + strings.Repeat("x", 100) + `"}` + "\n")
+	}
+	small := `{"create":{"_index":"app"}}` + "\n" + `{"message":"x"}` + "\n"
+	for range 2 { // beside what a full bucket lets in, whatever its size
+		if w := r.post(strings.NewReader(small)); w.Code != http.StatusOK {
+			t.Fatalf("within the limit: %d %s", w.Code, w.Body)
+		}
+	}
+	w := r.post(strings.NewReader(body.String()))
+	got := parse(t, w)
+	if w.Code != http.StatusTooManyRequests || got.Items != nil || got.Error == nil || got.Error.Type != "es_rejected_execution_exception" || got.Status != w.Code {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if w := r.post(strings.NewReader(small)); w.Code != http.StatusOK || *parse(t, w).Errors {
+		t.Errorf("the next request: %d %s", w.Code, w.Body)
+	}
+	v, err := store.Snapshot(t.Context(), scopetest.Read("shop"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	res, err := v.Search(t.Context(), logging.Query{})
+	if err != nil || res.Total != 3 {
+		t.Errorf("%d records are stored, %v", res.Total, err)
+	}
 }

@@ -14,6 +14,7 @@ func (s sides) sequences(t *testing.T) {
 	t.Run("point in time", s.pointInTime)
 	t.Run("pages", s.pages)
 	t.Run("writes", s.writes)
+	t.Run("points", s.points)
 }
 
 // same compares two answers without exceptions.
@@ -150,5 +151,30 @@ func (s sides) writes(t *testing.T) {
 		{"POST", "/writes-*/_search", `{"sort":["n"]}`},
 	} {
 		same(t, c.method+" "+c.path+" "+c.body, s.real.do(t, c.method, c.path, c.body), s.oriel.do(t, c.method, c.path, c.body))
+	}
+}
+
+// points compares grids of geohashes over an index with a field of points, which
+// takes a mapping there.
+func (s sides) points(t *testing.T) {
+	s.real.must(t, "PUT", "/points", `{"settings":{"number_of_shards":1},"mappings":{"properties":{"where":{"type":"geo_point"},"n":{"type":"long"}}}}`)
+	defer s.real.do(t, "DELETE", "/points", "")
+	var docs []document
+	for i, where := range []string{`{"lat":52.52,"lon":13.41}`, `{"lat":52.5,"lon":13.4}`, `"48.137,11.575"`, `[11.5,48.1]`, `"POINT (-70.25 42.5)"`, `{"lat":-33.86,"lon":151.2}`, `{"lat":0,"lon":0}`,
+		`{"lat":89.9,"lon":179.9}`, `["52.5,13.4","48.1,11.5"]`, `null`} {
+		docs = append(docs, document{"points", fmt.Sprint(i), fmt.Sprintf(`{"@timestamp":"2024-03-30T10:00:00Z","where":%s,"n":%d}`, where, i)})
+	}
+	for _, body := range bulks(docs) {
+		s.oriel.must(t, "POST", "/_bulk?refresh=true", body)
+		s.real.must(t, "POST", "/_bulk?refresh=true", body)
+	}
+	for _, grid := range []string{
+		`{"geohash_grid":{"field":"where","precision":3}}`, `{"geohash_grid":{"field":"where","precision":"1"}}`, `{"geohash_grid":{"field":"where","precision":11}}`, `{"geohash_grid":{"field":"where"}}`,
+		`{"geohash_grid":{"field":"where","precision":2,"size":2}}`, `{"geohash_grid":{"field":"where","precision":4},"aggs":{"m":{"max":{"field":"n"}}}}`,
+		`{"geohash_grid":{"field":"where","precision":13}}`, `{"geohash_grid":{"field":"where","precision":0}}`, `{"geohash_grid":{"precision":1}}`,
+		`{"geohash_grid":{"field":"where","precision":5,"bounds":{"top_left":"53,13","bottom_right":"52,14"}}}`,
+	} {
+		body := `{"size":0,"aggs":{"g":` + grid + `}}`
+		same(t, grid, s.real.do(t, "POST", "/points/_search", body), s.oriel.do(t, "POST", "/points/_search", body))
 	}
 }
