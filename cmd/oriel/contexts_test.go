@@ -14,7 +14,7 @@ import (
 // alpha they are what an id is that nobody ever had, byte for byte, whatever is
 // asked with them, and bravo's are still open afterwards.
 func TestForeignContexts(t *testing.T) {
-	g := seededGateway(t)
+	g := seededGateway(t, nil)
 	tokens := map[tenant.ID]string{}
 	for _, id := range []tenant.ID{alpha, bravo} {
 		secret, _, err := g.tokens.Create(tenant.TokenSpec{Kind: tenant.TokenTenant, Tenant: id})
@@ -59,7 +59,7 @@ func TestForeignContexts(t *testing.T) {
 		} {
 			with := func(id string) (int, string) {
 				status, body := ask(alpha, c.method, strings.ReplaceAll(c.path, "ID", id), strings.ReplaceAll(c.body, "ID", id))
-				return status, normal(strings.ReplaceAll(body, id, "ID"), "")
+				return status, volatile.ReplaceAllString(strings.ReplaceAll(body, id, "ID"), "N")
 			}
 			status, body := with(id)
 			noStatus, noBody := with(none)
