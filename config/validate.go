@@ -186,17 +186,17 @@ func (k *checker) multiline() {
 	}
 	for i, r := range m.Rules {
 		at := fmt.Sprintf("logs.multiline.rules[%d].", i)
-		for key, pattern := range map[string]string{"namespace": r.Namespace, "container": r.Container} {
-			if _, err := path.Match(pattern, ""); err != nil {
-				k.bad(at+key, "%q: want a name or a pattern, such as shop-*", clip(pattern))
+		for _, p := range [...][2]string{{"namespace", r.Namespace}, {"container", r.Container}} {
+			if _, err := path.Match(p[1], ""); err != nil {
+				k.bad(at+p[0], "%q: want a name or a pattern, such as shop-*", clip(p[1]))
 			}
 		}
 		if r.Start == "" {
 			k.bad(at+"start", `is missing: give the expression of a line that begins a record, such as ^\d{4}-`)
 		}
-		for key, text := range map[string]string{"start": r.Start, "continue": r.Continue} {
-			if _, err := regexp.Compile(text); err != nil {
-				k.bad(at+key, `%q is no regular expression: want one in RE2's syntax, such as ^\d{4}-`, clip(text))
+		for _, e := range [...][2]string{{"start", r.Start}, {"continue", r.Continue}} {
+			if _, err := regexp.Compile(e[1]); err != nil {
+				k.bad(at+e[0], `%q is no regular expression: want one in RE2's syntax, such as ^\d{4}-`, clip(e[1]))
 			}
 		}
 	}
