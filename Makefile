@@ -7,7 +7,7 @@ CACHE  := $(or $(ORIEL_CACHE),$(abspath .cache))
 export ORIEL_CACHE := $(CACHE)
 LINT   := $(CACHE)/golangci-lint-$(shell cksum < test/tools/go.sum | cut -d' ' -f1)
 
-.PHONY: help run build check test soak fmt vet lint unit real fuzz bench-logs bench-intake clean
+.PHONY: help run build check test soak fmt vet lint unit real fuzz bench-logs bench-intake bench-es clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -77,6 +77,14 @@ bench-logs: build $(VL) ## Oriel's log store beside VictoriaLogs: make bench-log
 # The peer is a module of its own. INTAKE takes more flags, such as INTAKE='-modes packed'.
 bench-intake: build ## the forward input beside the OpenTelemetry Collector's: make bench-intake [INTAKE='-rounds 1']
 	cd test/bench/intake && go run . -oriel $(abspath bin/oriel) $(INTAKE)
+
+# The jars come with the tests' node; the folder is named for what is asked for.
+OS_LIB = $(CACHE)/opensearch-$(shell cat test/opensearch/pom.xml test/opensearch/jars.sha256 | sha256sum | cut -c1-12)
+$(OS_LIB):
+	go test -tags real -count 1 -run TestNode ./test/opensearch
+bench-es: build $(OS_LIB) ## Oriel's Elasticsearch API beside OpenSearch: make bench-es [RECORDS=200000] [BENCH='-skip-os']
+	cd test/bench && go test ./... && go run . -oriel $(abspath bin/oriel) -os-lib $(OS_LIB) -os-node $(abspath test/opensearch/Node.java) \
+	  -records $(RECORDS) -work $(BENCH_WORK) -ids 0 -forward 0 -cold=false $(BENCH)
 
 clean:
 	rm -rf bin .cache data

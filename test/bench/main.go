@@ -43,7 +43,11 @@ type bench struct {
 	out                  string
 	stdout, stderr       io.Writer
 
+	osLib, osNode string
+	skipPeer      bool
+
 	corpus   *corpus
+	more     []*query // beside queries
 	failures int
 }
 
@@ -83,6 +87,9 @@ func (b *bench) main(ctx context.Context, args []string) error {
 	fs.DurationVar(&b.timeout, "timeout", 2*time.Minute, "of one query")
 	fs.BoolVar(&b.cold, "cold", true, "start the system anew before each query")
 	fs.BoolVar(&b.skipVL, "skip-vl", false, "take VictoriaLogs' figures from the last run on the same corpus")
+	fs.StringVar(&b.osLib, "os-lib", "", "folder with OpenSearch's jars: Oriel's Elasticsearch API is measured beside it")
+	fs.StringVar(&b.osNode, "os-node", "", "source of the program that starts one of its nodes")
+	fs.BoolVar(&b.skipPeer, "skip-os", false, "take OpenSearch's figures from the last run on the same corpus")
 	fs.StringVar(&b.only, "only", "", "ingest, queries or tail, on the data that are there; default all")
 	pattern := fs.String("query", "", "regular expression of the queries to ask; default all")
 	fs.IntVar(&b.tailLoad, "tail-load", 50_000, "records a second that come in while the live tail is measured")
@@ -91,7 +98,7 @@ func (b *bench) main(ctx context.Context, args []string) error {
 		return err
 	}
 	if b.oriel == "" && b.vl == "" {
-		return errors.New("give -oriel and -vl")
+		return errors.New("give -oriel, and -vl or -os-lib")
 	}
 	if *pattern != "" {
 		var err error
@@ -105,6 +112,9 @@ func (b *bench) main(ctx context.Context, args []string) error {
 	var err error
 	if b.corpus, err = openCorpus(b.work, b.records, b.seed, b.perBody, b.say); err != nil {
 		return err
+	}
+	if b.osLib != "" {
+		return b.facade(ctx)
 	}
 	results := map[string]*result{}
 	if b.vl != "" || b.skipVL {
@@ -121,6 +131,14 @@ func (b *bench) main(ctx context.Context, args []string) error {
 	}
 	b.compare(results["oriel"], results["vl"])
 	table := b.table(results["oriel"], results["vl"])
+	return b.print(table)
+}
+
+// questions are the queries of this run, in the order of its table.
+func (b *bench) questions() []*query { return append(queries(b.corpus), b.more...) }
+
+// print writes the table, and says whether anything went wrong.
+func (b *bench) print(table string) error {
 	fmt.Fprint(b.stdout, table)
 	if b.out != "" {
 		if err := os.WriteFile(b.out, []byte(table), 0o644); err != nil {
@@ -172,7 +190,7 @@ func (b *bench) measure(ctx context.Context, s system, key string, stored bool) 
 		if err := b.ask(ctx, s, r); err != nil {
 			return nil, err
 		}
-		if o, ok := s.(*oriel); ok && b.pattern == nil {
+		if o, ok := s.(dashboarder); ok && b.pattern == nil {
 			d, err := b.dash(ctx, o)
 			if err != nil {
 				b.fail("dashboard: %v", err)
@@ -186,7 +204,7 @@ func (b *bench) measure(ctx context.Context, s system, key string, stored bool) 
 			r.IdleCPU = ms(p.cpu()-cpu) / time.Since(begin).Seconds()
 		}
 	}
-	if b.wants("tail") {
+	if b.wants("tail") && b.osLib == "" {
 		if err := b.tail(ctx, s, r); err != nil {
 			return nil, err
 		}

@@ -144,7 +144,7 @@ func perMillion(d time.Duration, records int) float64 { return d.Seconds() * 1e6
 // ask measures the queries; the system is started anew before each.
 func (b *bench) ask(ctx context.Context, s system, r *result) error {
 	r.Starts = nil
-	for _, q := range queries(b.corpus) {
+	for _, q := range b.questions() {
 		if b.pattern != nil && !b.pattern.MatchString(q.id) {
 			continue
 		}

@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"net/http"
-	"strings"
 	"time"
 )
 
@@ -24,7 +21,7 @@ func panels(c *corpus) []string {
 	var out []string
 	for _, ns := range c.Namespaces[:10] {
 		for _, aggs := range []string{
-			`"l":{"terms":{"field":"level","size":5},"aggs":{"m":{"date_histogram":{"field":"@timestamp","fixed_interval":"1m","min_doc_count":1}}}}`,
+			`"l":{"terms":{"field":"level.keyword","size":5},"aggs":{"m":{"date_histogram":{"field":"@timestamp","fixed_interval":"1m","min_doc_count":1}}}}`,
 			`"t":{"terms":{"field":"status","size":10},"aggs":{"a":{"avg":{"field":"latency_ms"}}}}`,
 		} {
 			out = append(out, fmt.Sprintf(`{"size":0,"query":{"bool":{"filter":[%s,{"term":{"kubernetes.namespace_name.keyword":"%s"}}]}},"aggs":{%s}}`,
@@ -34,11 +31,11 @@ func panels(c *corpus) []string {
 	return out
 }
 
-// dash measures the dashboard on Oriel.
-func (b *bench) dash(ctx context.Context, o *oriel) (dashboard, error) {
+// dash measures the dashboard.
+func (b *bench) dash(ctx context.Context, o dashboarder) (dashboard, error) {
 	ps := panels(b.corpus)
 	d := dashboard{Panels: len(ps)}
-	if o.p == nil || o.p.exited() {
+	if o.process() == nil || o.process().exited() {
 		if err := o.start(ctx); err != nil {
 			return d, err
 		}
@@ -55,26 +52,19 @@ func (b *bench) dash(ctx context.Context, o *oriel) (dashboard, error) {
 		d.Slowest = max(d.Slowest, median(walls[1:]))
 		d.Sum += median(walls[1:])
 	}
-	body := []byte("{}\n" + strings.Join(ps, "\n{}\n") + "\n")
 	var walls, cpus []time.Duration
 	for range b.runs {
-		cpu, begin := o.p.cpu(), time.Now()
-		reply, err := o.request(ctx, http.MethodPost, "/es/_msearch", "application/x-ndjson", body)
+		cpu, begin := o.process().cpu(), time.Now()
+		reply, err := o.msearch(ctx, ps)
 		if err != nil {
 			return d, err
 		}
-		walls, cpus = append(walls, time.Since(begin)), append(cpus, o.p.cpu()-cpu)
-		var r struct{ Responses []struct{ Status int } }
-		if err := json.Unmarshal(reply, &r); err != nil || len(r.Responses) != len(ps) {
-			return d, fmt.Errorf("_msearch: %d responses of %d, %w", len(r.Responses), len(ps), err)
-		}
-		for _, x := range r.Responses {
-			if x.Status != http.StatusOK {
-				return d, fmt.Errorf("_msearch: a panel has status %d: %.300s", x.Status, reply)
-			}
+		walls, cpus = append(walls, time.Since(begin)), append(cpus, o.process().cpu()-cpu)
+		if err := statuses(reply, len(ps)); err != nil {
+			return d, err
 		}
 	}
 	d.Wall, d.CPU = median(walls), median(cpus)
-	b.say("oriel: _msearch of %d panels %.1f ms, %.1f CPU-ms; slowest panel %.1f ms, all one by one %.1f ms", d.Panels, ms(d.Wall), ms(d.CPU), ms(d.Slowest), ms(d.Sum))
+	b.say("%s: _msearch of %d panels %.1f ms, %.1f CPU-ms; slowest panel %.1f ms, all one by one %.1f ms", o.name(), d.Panels, ms(d.Wall), ms(d.CPU), ms(d.Slowest), ms(d.Sum))
 	return d, nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -21,11 +22,21 @@ import (
 type proc struct {
 	cmd  *exec.Cmd
 	done chan error
-	log  string // file with all that it wrote
+	log  string         // file with all that it wrote
+	feed io.WriteCloser // its input, whose end stops it; nil: a signal does
 }
 
 // startProc starts a program whose output goes to the end of a file.
 func startProc(logFile, bin string, args ...string) (*proc, error) {
+	return start(logFile, false, bin, args...)
+}
+
+// startProcFed starts one that runs until its input ends.
+func startProcFed(logFile, bin string, args ...string) (*proc, error) {
+	return start(logFile, true, bin, args...)
+}
+
+func start(logFile string, fed bool, bin string, args ...string) (*proc, error) {
 	f, err := os.OpenFile(logFile, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
@@ -35,6 +46,11 @@ func startProc(logFile, bin string, args ...string) (*proc, error) {
 	p.cmd.Stdout, p.cmd.Stderr = f, f
 	// A server must not outlive a killed runner.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if fed {
+		if p.feed, err = p.cmd.StdinPipe(); err != nil {
+			return nil, err
+		}
+	}
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -114,7 +130,11 @@ func (p *proc) stop() error {
 	if p == nil {
 		return nil
 	}
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	if p.feed != nil {
+		_ = p.feed.Close()
+	} else {
+		_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	}
 	select {
 	case err := <-p.done:
 		p.done <- err
