@@ -347,7 +347,7 @@ func (g *gateway) openQueryLog() (*slog.Logger, error) {
 // end reading, so an orchestrator must not take this process away for it.
 func (g *gateway) ready() (not, but string) {
 	if g.noWrites.Load() {
-		return "", "log records are refused for now: the log and oriel_logstore_available say more"
+		return "", "log records are refused for now: the log and the metric that ends in _available of the log store say more"
 	}
 	return "", ""
 }

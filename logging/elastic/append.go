@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -227,7 +228,7 @@ func (r reply) why() string {
 // meet answers for items whose id is taken: a duplicate, or a new record in the
 // place of one that does not show any more.
 func (s *Store) meet(ctx context.Context, items []*item, added *[]logging.Record) error {
-	old, err := s.fetch(ctx, items)
+	old, err := s.fetch(ctx, items, url.Values{"_source_excludes": {"src"}})
 	if err != nil {
 		return err
 	}
@@ -267,8 +268,9 @@ type fetched struct {
 	rec logging.Record
 }
 
-// fetch gives what stands under the ids of items, one each.
-func (s *Store) fetch(ctx context.Context, items []*item) ([]fetched, error) {
+// fetch gives what stands under the ids of items, one each; params say how much
+// of it.
+func (s *Store) fetch(ctx context.Context, items []*item, params url.Values) ([]fetched, error) {
 	type doc struct {
 		Index string `json:"_index"`
 		ID    string `json:"_id"`
@@ -282,7 +284,7 @@ func (s *Store) fetch(ctx context.Context, items []*item) ([]fetched, error) {
 	var answer struct {
 		Docs []fetched `json:"docs"`
 	}
-	if _, err := s.do(ctx, request{method: "POST", path: "/_mget", body: ask}, &answer); err != nil {
+	if _, err := s.do(ctx, request{method: "POST", path: "/_mget", params: params, body: ask}, &answer); err != nil {
 		return nil, err
 	}
 	if len(answer.Docs) != len(items) {
@@ -321,7 +323,7 @@ func (s *Store) Repeats(ctx context.Context, w tenant.Write, recs []logging.Reco
 	if len(items) == 0 {
 		return out, nil
 	}
-	old, err := s.fetch(ctx, items)
+	old, err := s.fetch(ctx, items, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -321,6 +321,9 @@ func valueJSON(v logging.Value) json.RawMessage {
 	return json.RawMessage(v.Text())
 }
 
+// againMax is how often a document can have a value: it has no more values.
+const againMax = 1 << 16
+
 // parse reads what projectScript wrote: the values of each field.
 func (p *projection) parse(s string) ([][]logging.Value, error) {
 	out := make([][]logging.Value, len(p.fields))
@@ -346,7 +349,7 @@ func (p *projection) parse(s string) ([][]logging.Value, error) {
 		times := 1
 		if at := strings.LastIndex(text, esc+"#"); at >= 0 {
 			n, err := strconv.Atoi(text[at+2:])
-			if err != nil {
+			if err != nil || n > againMax {
 				return nil, fmt.Errorf("read the engine's groups: %q", s)
 			}
 			text, times = text[:at], n-1 // it is there once already

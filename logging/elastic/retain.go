@@ -58,29 +58,40 @@ func (s *Store) retain(ctx context.Context) {
 	}
 }
 
+// keep gives how long a tenant's records show; 0: for ever.
+func (s *Store) keep(id tenant.ID) time.Duration {
+	if s.opts.Retention == nil {
+		return 0
+	}
+	return s.opts.Retention(id)
+}
+
 // past gives queries of which a tenant's record matches one where it is past its
 // retention.
 func (s *Store) past(id tenant.ID, now time.Time) []es.Query {
-	var out []es.Query
-	if s.opts.Retention != nil {
-		if keep := s.opts.Retention(id); keep > 0 {
-			out = append(out, es.NewRangeQuery("ns").Lt(nanos(now.Add(-keep))))
-		}
-	}
-	if s.opts.Namespaces != nil {
-		for _, n := range s.opts.Namespaces(id) {
-			out = append(out, lifeQuery(tenant.Life{Cluster: n.Cluster, Namespace: n.Namespace, To: now.Add(-n.Keep)}))
-		}
+	out := s.pastInNamespaces(id, now)
+	if keep := s.keep(id); keep > 0 {
+		out = append(out, before(now.Add(-keep)))
 	}
 	return out
 }
 
+func (s *Store) pastInNamespaces(id tenant.ID, now time.Time) (out []es.Query) {
+	if s.opts.Namespaces == nil {
+		return nil
+	}
+	for _, n := range s.opts.Namespaces(id) {
+		out = append(out, lifeQuery(tenant.Life{Cluster: n.Cluster, Namespace: n.Namespace, To: now.Add(-n.Keep)}))
+	}
+	return out
+}
+
+func before(t time.Time) es.Query { return es.NewRangeQuery("ns").Lt(nanos(t)) }
+
 // expired says of a record what past says to the engine.
 func (s *Store) expired(r *logging.Record, now time.Time) bool {
-	if s.opts.Retention != nil {
-		if keep := s.opts.Retention(r.Tenant); keep > 0 && r.Time.Before(now.Add(-keep)) {
-			return true
-		}
+	if keep := s.keep(r.Tenant); keep > 0 && r.Time.Before(now.Add(-keep)) {
+		return true
 	}
 	if s.opts.Namespaces != nil {
 		for _, n := range s.opts.Namespaces(r.Tenant) {

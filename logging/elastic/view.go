@@ -170,14 +170,23 @@ func (v *view) Close() error {
 // is past its retention. It is asked for anew at every query.
 func (v *view) visible() es.Query {
 	q := es.NewBoolQuery().Filter(terms("t", v.tenants...))
-	type cut struct{ past, sealed []es.Query }
+	// Most tenants have the same retention, and the engine takes no more than some
+	// thousand clauses.
+	kept := map[time.Duration][]tenant.ID{}
 	for _, id := range v.tenants {
-		c := cut{past: v.s.past(id, v.now)}
+		keep := v.s.keep(id)
+		kept[keep] = append(kept[keep], id)
+		hidden := v.s.pastInNamespaces(id, v.now)
 		for _, l := range v.scope.Sealed(id) {
-			c.sealed = append(c.sealed, lifeQuery(l))
+			hidden = append(hidden, lifeQuery(l))
 		}
-		if hidden := append(c.past, c.sealed...); len(hidden) > 0 {
+		if len(hidden) > 0 {
 			q.MustNot(es.NewBoolQuery().Filter(es.NewTermQuery("t", string(id)), atLeast(1, hidden...)))
+		}
+	}
+	for keep, ids := range kept {
+		if keep > 0 {
+			q.MustNot(es.NewBoolQuery().Filter(terms("t", ids...), before(v.now.Add(-keep))))
 		}
 	}
 	return q
