@@ -182,6 +182,18 @@ func TestForeignDashboards(t *testing.T) {
 			t.Errorf("%s of no tenant: %d", path, unnamed.Code)
 		}
 	}
+	// The dashboard over all tenants is the operator's alone.
+	for _, path := range []string{"/d/home", "/d/home/model"} {
+		if w := get(o, scopetest.Operator(), "", path); w.Code != 200 {
+			t.Errorf("%s of the operator: %d", path, w.Code)
+		}
+		if w := get(o, scopetest.Read("shop"), "", path); w.Code != 404 {
+			t.Errorf("%s of a team: %d", path, w.Code)
+		}
+		if w := get(o, scopetest.Read("shop"), "shop", path); w.Code != 404 {
+			t.Errorf("%s of a team at its own root: %d", path, w.Code)
+		}
+	}
 	model := get(o, scopetest.Read("shop"), "shop", "/d/logs/model")
 	if !strings.HasPrefix(model.Header().Get("Content-Type"), "application/json") || !strings.Contains(model.Body.String(), `"title": "Logs"`) {
 		t.Errorf("model: %v\n%.200s", model.Header(), model.Body)

@@ -32,19 +32,27 @@ func (f frame) Row() bool { return f.Type == "row" }
 // Chart reports whether the frame is drawn as time series.
 func (f frame) Chart() bool { return f.Type == "timeseries" }
 
-// boards gives the tenant's dashboards where the caller may read the tenant.
-func (c *console) boards(r *http.Request, id tenant.ID) []dashboards.Dashboard {
+// boards gives the tenant's dashboards where the caller may read the tenant; at
+// the root, where no tenant is named, the operator's.
+func (c *console) boards(r *http.Request) []dashboards.Dashboard {
+	id, ok := tenant.NamedFrom(r.Context())
+	if !ok && tenant.ReadFrom(r.Context()).All() && c.opts.Boards != nil {
+		return []dashboards.Dashboard{dashboards.Home("")}
+	}
 	if c.opts.Boards == nil || !tenant.ReadFrom(r.Context()).Includes(id) {
 		return nil
 	}
 	return c.opts.Boards(r.Context(), id)
 }
 
-// tabs gives the bar of a tenant's pages; here is the key of this one, up the
-// way from it to the tenant's root.
-func (c *console) tabs(id tenant.ID, up, here string) []tab {
-	if c.opts.Boards == nil {
+// tabs gives the bar of a tenant's pages; here is the key of this one,
+// up the way from it to the root.
+func (c *console) tabs(up, here string) []tab {
+	switch {
+	case c.opts.Boards == nil:
 		return nil
+	case here == dashboards.HomeKey:
+		return []tab{{Title: "Tenants", Path: up}, {Title: "Home", Path: up + "d/" + here, Here: true}}
 	}
 	out := []tab{{Title: "Live", Path: up, Here: here == ""}}
 	for _, k := range dashboards.Keys() {
@@ -56,7 +64,7 @@ func (c *console) tabs(id tenant.ID, up, here string) []tab {
 func (c *console) dashboard(w http.ResponseWriter, r *http.Request) {
 	id, _ := tenant.NamedFrom(r.Context())
 	key := r.PathValue("key")
-	for _, b := range c.boards(r, id) {
+	for _, b := range c.boards(r) {
 		if b.Key != key {
 			continue
 		}
@@ -75,7 +83,11 @@ func (c *console) dashboard(w http.ResponseWriter, r *http.Request) {
 			State  state
 			Tabs   []tab
 			Frames []frame
-		}{c.base(b.Title + " · " + string(id)), id, b.Title, about, key + "/model", c.state(id), c.tabs(id, "../", key), frames}
+			Root   string
+		}{c.base(b.Title + " · " + string(id)), id, b.Title, about, key + "/model", c.state(id), c.tabs("../", key), frames, "../../../"}
+		if id == "" {
+			page.Title, page.ID, page.State, page.Root = b.Title, "all tenants", state{}, "../"
+		}
 		page.Assets = "../" + page.Assets
 		c.render(w, http.StatusOK, "dashboard.html", page)
 		return
@@ -85,8 +97,7 @@ func (c *console) dashboard(w http.ResponseWriter, r *http.Request) {
 
 // model gives the dashboard's JSON, the same that goes to Grafana.
 func (c *console) model(w http.ResponseWriter, r *http.Request) {
-	id, _ := tenant.NamedFrom(r.Context())
-	for _, b := range c.boards(r, id) {
+	for _, b := range c.boards(r) {
 		if b.Key == r.PathValue("key") {
 			h := w.Header()
 			h.Set("Content-Type", "application/json")

@@ -56,7 +56,7 @@ func (c *console) tenant(w http.ResponseWriter, r *http.Request, id tenant.ID) {
 		Lines    []line
 		Trouble  string
 	}{
-		c.base(string(id)), id, clusters(t), c.state(id), c.tabs(id, "./", ""),
+		c.base(string(id)), id, clusters(t), c.state(id), c.tabs("./", ""),
 		[]chart{
 			{"requests", "Requests"}, {"errors", "Error ratio"}, {"latency", "Latency"},
 			{"cpu", "CPU cores"}, {"memory", "Memory"}, {"logs", "Log records"},

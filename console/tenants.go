@@ -50,10 +50,11 @@ func (c *console) tenants(w http.ResponseWriter, r *http.Request) {
 	c.render(w, http.StatusOK, "tenants.html", struct {
 		base
 		Operator bool
+		Home     bool // there is a dashboard over all tenants
 		Rows     []row
 		Ready    int
 		Notices  []string
-	}{c.base("Tenants"), scope.All(), rows, ready, c.opts.Notices})
+	}{c.base("Tenants"), scope.All(), scope.All() && c.opts.Boards != nil, rows, ready, c.opts.Notices})
 }
 
 // inScope gives the tenants that the scope may read and that exist, by ID.

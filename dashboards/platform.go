@@ -57,7 +57,8 @@ func (d *desk) agent() panel {
 		map[string]mappingText{"0": {Text: "away", Color: "red"}, "1": {Text: "up", Color: "green", Index: 1}})
 }
 
-// agents shows the way from the agents to central.
+// agents shows the way from the agents to central. These series come every 15 s,
+// however often targets are scraped: their rates are over a fixed time.
 func (d *desk) agents() {
 	var ps []panel
 	add := func(metric, title, about, unit, expr, legend string) {
@@ -70,9 +71,9 @@ func (d *desk) agents() {
 	add(agentLag, "Lag", "Age of the oldest sample that waits at the agent; it falls while a backlog comes in.", "s",
 		maxBy("cluster", selCluster(agentLag)), "{{cluster}}")
 	add(agentGaps, "Gaps", "Times that an agent had to give up samples: there the charts have a hole.", "short",
-		maxBy("cluster", "increase("+selCluster(agentGaps)+"[$__rate_interval])"), "{{cluster}}")
+		maxBy("cluster", "increase("+selCluster(agentGaps)+"[5m])"), "{{cluster}}")
 	add(agentRefused, "Samples refused", "Samples a second of this tenant that were refused for good, by reason.", "cps",
-		"max by (cluster, reason) (rate("+selCluster(agentRefused)+"[$__rate_interval]))", "{{cluster}} {{reason}}")
+		"max by (cluster, reason) (rate("+selCluster(agentRefused)+"[5m]))", "{{cluster}} {{reason}}")
 	add(agentSkew, "Clock", "How far the agent's clock is ahead of central's.", "s",
 		maxBy("cluster", selCluster(agentSkew)), "{{cluster}}")
 	if len(ps) > 0 {

@@ -62,6 +62,7 @@ var inputs = map[string]Input{
 // TestRenderGolden keeps all dashboards of a team that has everything, and those
 // that differ where a team has little.
 func TestRenderGolden(t *testing.T) {
+	golden(t, filepath.Join("testdata", "operator-home.json"), Home("https://oriel.example").JSON)
 	for name, keys := range map[string][]string{
 		"everything": {boardOverview, boardWorkloads, boardApplication, boardLogs, boardPlatform},
 		"processes":  {boardOverview, boardWorkloads, boardApplication},
@@ -145,7 +146,7 @@ var variables = strings.NewReplacer("$cluster", ".*", "$namespace", ".*", "$pod"
 
 func promTargets(t *testing.T, in Input) (ts []target, titles []string) {
 	t.Helper()
-	for _, b := range Render(in).Boards {
+	for _, b := range append(Render(in).Boards, Home("")) {
 		var d board
 		if err := json.Unmarshal(b.JSON, &d); err != nil {
 			t.Fatal(err)
@@ -207,7 +208,7 @@ func TestExpressions(t *testing.T) {
 // boardsOf gives the dashboards of an input, decoded.
 func boardsOf(t *testing.T, in Input) (out []board) {
 	t.Helper()
-	for _, b := range Render(in).Boards {
+	for _, b := range append(Render(in).Boards, Home("")) {
 		var d board
 		if err := json.Unmarshal(b.JSON, &d); err != nil {
 			t.Fatal(err)

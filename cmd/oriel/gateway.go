@@ -31,6 +31,7 @@ import (
 	"github.com/oriel-project/oriel/metrics/losses"
 	"github.com/oriel-project/oriel/metrics/promapi"
 	"github.com/oriel-project/oriel/metrics/remote"
+	"github.com/oriel-project/oriel/metrics/self"
 	"github.com/oriel-project/oriel/metrics/tsdb"
 	"github.com/oriel-project/oriel/tenant"
 	"github.com/oriel-project/oriel/tenant/access"
@@ -375,6 +376,7 @@ func (g *gateway) Run(ctx context.Context) error {
 		g.loop.Run,
 		g.windows.Run,
 		g.watchInventories,
+		self.New(self.Options{Gatherer: g.reg, Appender: g.series, Write: g.access.SystemWrite(), Logger: g.log}).Run,
 		g.intake.Run,
 		g.lost.Run,
 		g.series.RunSync,

@@ -74,6 +74,7 @@ var floors = map[string]int{
 	"metrics/losses":         5,
 	"metrics/agents":         5,
 	"metrics/promapi":        5,
+	"metrics/self":           5,
 	"metrics/remote":         5,
 	"metrics/scrape":         5,
 	"dashboards/grafana":     5,

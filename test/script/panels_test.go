@@ -155,10 +155,13 @@ func pagesOf(t *testing.T, base string) {
 	if err := os.MkdirAll(shots, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	shown := regexp.MustCompile(`<path class="series|<rect class="bar-part|<dd class="figure|<tbody><tr|<li class="(?:trace|debug|info|warn|error|fatal)"`)
+	shown := regexp.MustCompile(`<path class="series|<rect class="bar-part|<dd class="figure|<meter max=|<tbody><tr|<li class="(?:trace|debug|info|warn|error|fatal)"`)
 	section := regexp.MustCompile(`(?s)<section class="card panel.*?</section>`)
-	for _, key := range dashboards.Keys() {
+	for _, key := range append(dashboards.Keys(), dashboards.HomeKey) {
 		url := base + "/t/shop/d/" + key + "?from=now-15m&to=now"
+		if key == dashboards.HomeKey {
+			url = base + "/d/" + key + "?from=now-15m&to=now"
+		}
 		dom := debian.Chromium(t, "--virtual-time-budget=15000", "--window-size=1500,4000", "--dump-dom", url)
 		panels := section.FindAllString(dom, -1)
 		if len(panels) < 5 {
