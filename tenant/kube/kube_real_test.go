@@ -106,6 +106,9 @@ func realPermissions(t *testing.T, c *kubetest.Cluster) {
 	}
 	want := []string{
 		"namespaces: get list watch patch", "events: create patch", "events: list watch", "pods: get list watch",
+		"podmonitors: get list watch", "servicemonitors: get list watch", "services: get list watch", "endpointslices: get list watch",
+		"persistentvolumeclaims: get list watch", "resourcequotas: get list watch", "deployments: get list watch",
+		"statefulsets: get list watch", "daemonsets: get list watch", "replicasets: get list watch", "jobs: get list watch",
 		"nodes: get list watch", "nodes/metrics: get",
 	}
 	if !slices.Equal(got, want) {
