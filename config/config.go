@@ -162,10 +162,12 @@ const (
 
 // Forward is the Fluentd forward listener.
 type Forward struct {
-	Keys    []ForwardKey `yaml:"keys" doc:"who may send, by shared key; without any and without clients, everybody on this machine, and nobody else"`
-	Clients []Client     `yaml:"clients" doc:"who may send, by the certificate that is shown; instead of keys"`
-	TLS     ListenerTLS  `yaml:"tls" doc:"TLS of the forward listener; plain text without it"`
-	Socket  string       `yaml:"socket" doc:"path of a unix socket that is listened on, too; its owner and group may send (with keys: who has one)"`
+	Keys           []ForwardKey `yaml:"keys" doc:"who may send, by shared key; without any and without clients, everybody on this machine, and nobody else"`
+	Clients        []Client     `yaml:"clients" doc:"who may send, by the certificate that is shown; instead of keys"`
+	TLS            ListenerTLS  `yaml:"tls" doc:"TLS of the forward listener; plain text without it"`
+	FrameBytesMax  Bytes        `yaml:"frame_bytes_max" doc:"the largest message that is read; four of more than 4MiB are read at a time"`
+	ConnectionsMax int          `yaml:"connections_max" doc:"connections at a time"`
+	Socket         string       `yaml:"socket" doc:"path of a unix socket that is listened on, too; its owner and group may send (with keys: who has one)"`
 }
 
 // ListenerTLS is the certificate of one listener.
@@ -350,6 +352,7 @@ func Default(role Role) *Config {
 			State:  KubeState{From: StateAuto, Namespace: "kube-system"},
 		},
 		Auth:    Auth{Anonymous: AnonymousNone},
+		Forward: Forward{FrameBytesMax: 64 << 20, ConnectionsMax: 10_000},
 		Journal: Journal{Since: Duration(day)},
 		Logs: Logs{
 			Multiline: Multiline{Wait: Duration(time.Second), Lines: 500, Bytes: 256 << 10},

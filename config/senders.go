@@ -18,6 +18,12 @@ func (k *checker) forward() {
 	if len(k.Forward.Keys) > 0 && len(k.Forward.Clients) > 0 {
 		k.bad("forward.clients", "contradicts forward.keys, since each says whose the records are: keep one of the two (with keys, tls.client_ca_file may still ask for certificates)")
 	}
+	if b := k.Forward.FrameBytesMax; b < 1<<20 || b > 1<<30 {
+		k.bad("forward.frame_bytes_max", "%s: want 1MiB to 1GiB, such as 64MiB", b)
+	}
+	if n := k.Forward.ConnectionsMax; n < 1 {
+		k.bad("forward.connections_max", "%d: want at least 1, such as 10000", n)
+	}
 	if s := k.Forward.Socket; s != "" && !filepath.IsAbs(s) {
 		k.bad("forward.socket", "%q: want an absolute path, such as /run/oriel/forward.sock", clip(s))
 	}

@@ -131,7 +131,10 @@ func newEdge(o edgeOptions) (*edge, error) {
 			return w, err == nil
 		},
 		Appender: lines, Stamper: o.stamper, Keys: keys, TLS: tlsConfig,
-		Limits: forward.Limits{RecordBytesMax: int(o.cfg.Logs.RecordBytesMax)},
+		Limits: forward.Limits{
+			RecordBytesMax: int(o.cfg.Logs.RecordBytesMax), FrameBytesMax: int(o.cfg.Forward.FrameBytesMax),
+			ConnectionsMax: o.cfg.Forward.ConnectionsMax,
+		},
 		Logger: o.log, Registerer: o.reg,
 	})
 	e.losses = losses.New(losses.Options{Appendable: o.losses, Logger: o.log})

@@ -2,6 +2,7 @@ package forward
 
 import (
 	"bytes"
+	"encoding/binary"
 	"context"
 	"errors"
 	"fmt"
@@ -78,6 +79,28 @@ func TestModes(t *testing.T) {
 				if f := fields(t, g); f["tag"] != "t" || f["cluster"] != "eu-1" {
 					t.Fatalf("source %s", g.Source)
 				}
+			}
+		})
+	}
+}
+
+// TestCaptured replays frames as they were captured from Fluent Bit 5.1, to the byte
+// but for their times.
+func TestCaptured(t *testing.T) {
+	sec := binary.BigEndian.AppendUint32(nil, uint32(now()))
+	for name, frame := range map[string][]byte{
+		// [["t", [[[EventTime, {}], {"message": "x"}]]]]: no options without require_ack_response.
+		"defaults":        slices.Concat([]byte("\x92\xa1t\x91\x92\x92\xd7\x00"), sec, []byte("\x00\x00\x00\x01\x80\x81\xa7message\xa1x")),
+		"time_as_integer": slices.Concat([]byte("\x92\xa1t\x91\x92\xce"), sec, []byte("\x81\xa7message\xa1x")),
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, Options{})
+			if _, err := r.dial(t).Write(frame); err != nil {
+				t.Fatal(err)
+			}
+			got := r.wait(t, 1)
+			if len(got) != 1 || got[0].Message != "x" || got[0].Time.Unix() != int64(binary.BigEndian.Uint32(sec)) || fields(t, got[0])["tag"] != "t" {
+				t.Fatalf("%+v", got)
 			}
 		})
 	}
