@@ -7,7 +7,7 @@ CACHE  := $(or $(ORIEL_CACHE),$(abspath .cache))
 export ORIEL_CACHE := $(CACHE)
 LINT   := $(CACHE)/golangci-lint-$(shell cksum < test/tools/go.sum | cut -d' ' -f1)
 
-.PHONY: help run build check test soak fmt vet lint unit real fuzz bench-logs bench-intake bench-es clean
+.PHONY: help run build check test soak race fmt vet lint unit real fuzz bench-logs bench-intake bench-es clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -51,6 +51,9 @@ real: build ## the tests against real servers: kube-apiserver, systemd, Chromium
 soak: build ## the full bars, by hand: make soak [TOPIC=kill|fuzz|isolation|conformance]
 	ORIEL_BIN=$(abspath bin/oriel) ORIEL_SOAK=$(or $(TOPIC),all) go test -tags 'real soak' -timeout 4h -v -run 'Soak' ./...
 	$(MAKE) fuzz FUZZTIME=5m
+
+race: ## the race detector over the log store and its codecs: needs a C compiler, half an hour
+	CGO_ENABLED=1 go test -race -timeout 60m ./logging/... ./internal/... ./test/sim
 
 FUZZTIME ?= 10s
 fuzz: ## every fuzz target for FUZZTIME each

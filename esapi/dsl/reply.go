@@ -1,6 +1,7 @@
 package dsl
 
 import (
+	"slices"
 	"time"
 
 	"github.com/oriel-project/oriel/internal/jsontext"
@@ -30,6 +31,7 @@ type Reply struct {
 // AppendReply appends the answer to a search. A nil result is that of no index
 // at all.
 func (s *Search) AppendReply(dst []byte, res *logging.Result, r Reply) []byte {
+	dst = slices.Grow(dst, replySize(res))
 	none := res == nil
 	if none {
 		res = &logging.Result{}
@@ -158,4 +160,35 @@ func (h *hitsPlan) appendHit(dst []byte, hit *logging.Hit, hl *highlighter) []by
 		dst = append(dst, ']')
 	}
 	return append(dst, '}')
+}
+
+// replySize estimates the length of a reply: one of tens of thousands of buckets is
+// some megabytes, which are not to be copied again and again as it grows.
+func replySize(res *logging.Result) int {
+	const (
+		each = 80 // of a bucket
+		most = 8 << 20
+	)
+	n := 512
+	hits := func(of []logging.Hit) {
+		for i := range of {
+			n += 4*each + len(of[i].Record.Source)
+		}
+	}
+	var aggs func(map[string]logging.AggResult)
+	aggs = func(of map[string]logging.AggResult) {
+		for _, a := range of {
+			n += each + each*len(a.Buckets)
+			hits(a.Hits)
+			aggs(a.Sub)
+			for i := range a.Buckets {
+				aggs(a.Buckets[i].Sub)
+			}
+		}
+	}
+	if res != nil {
+		hits(res.Hits)
+		aggs(res.Aggs)
+	}
+	return min(n, most)
 }
