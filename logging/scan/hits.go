@@ -31,26 +31,62 @@ type topK struct {
 	heap  []hit
 }
 
-// byTime reports whether the first sort key is the time, and its direction.
-func (t *topK) byTime() (desc, ok bool) {
-	if len(t.keys) == 0 || t.keys[0].Field.Name != logging.FieldTime {
-		return false, false
+// lead is what the first sort key is, where blocks have bounds of it.
+type lead uint8
+
+const (
+	leadNone lead = iota
+	leadTime
+	leadSeq
+)
+
+// by gives the lead, and its direction.
+func (t *topK) by() (l lead, desc bool) {
+	if len(t.keys) == 0 {
+		return leadNone, false
 	}
-	return t.keys[0].Desc, true
+	switch k := t.keys[0]; k.Field.Name {
+	case logging.FieldTime:
+		return leadTime, k.Desc
+	case logging.FieldSeq:
+		return leadSeq, k.Desc
+	}
+	return leadNone, false
+}
+
+// bounds gives the least and the greatest of the lead among a block's rows.
+func (l lead) bounds(in *segment.Info) (low, high int64) {
+	if l == leadSeq {
+		return int64(in.SeqMin), int64(in.SeqMax)
+	}
+	return in.TimeMin, in.TimeMax
+}
+
+// boundsOf is bounds of a source's rows.
+func (l lead) boundsOf(src *Source) (low, high int64) {
+	if l == leadSeq {
+		return int64(src.SeqMin), int64(src.SeqMax)
+	}
+	return src.TimeMin, src.TimeMax
 }
 
 func (t *topK) full() bool { return len(t.heap) >= t.k }
 
-// span gives the times, inclusive, that hits may have which are still wanted.
+// span gives the times or seqs, inclusive, that hits may have which are still
+// wanted.
 func (t *topK) span() (low, high int64) {
 	low, high = math.MinInt64, math.MaxInt64
-	desc, ok := t.byTime()
-	if !ok {
+	l, desc := t.by()
+	if l == leadNone {
 		return low, high
 	}
 	near, far := int64(math.MinInt64), int64(math.MaxInt64) // in the order of the query
 	if t.after != nil {
 		switch v := t.after[0]; {
+		case l == leadSeq:
+			if v.Kind == logging.KindInt {
+				near = v.Int
+			}
 		case v.Kind == logging.KindTime:
 			near = nanos(v.Time)
 		case v.Kind == logging.KindInt && v.Int > math.MinInt64/1_000_000 && v.Int < math.MaxInt64/1_000_000:
@@ -58,7 +94,9 @@ func (t *topK) span() (low, high int64) {
 		}
 	}
 	if t.k > 0 && t.full() {
-		far = t.heap[0].keys[0].Time.UnixNano()
+		if far = t.heap[0].keys[0].Int; l == leadTime {
+			far = t.heap[0].keys[0].Time.UnixNano()
+		}
 	}
 	if !desc {
 		return near, far
@@ -72,7 +110,7 @@ func (t *topK) span() (low, high int64) {
 	return far, near
 }
 
-// beyond reports whether none of the times, inclusive, is wanted.
+// beyond reports whether none of the times or seqs, inclusive, is wanted.
 func (t *topK) beyond(low, high int64) bool {
 	from, to := t.span()
 	return high < from || low > to
@@ -144,7 +182,7 @@ func (s *search) hits(e *eval, c *candidate, sel []uint32) error {
 	if err != nil {
 		return err
 	}
-	desc, byTime := s.top.byTime()
+	l, desc := s.top.by()
 	low, high := s.top.span()
 	scratch := make([]logging.Value, len(s.q.Sort))
 	for n := range sel {
@@ -152,15 +190,20 @@ func (s *search) hits(e *eval, c *candidate, sel []uint32) error {
 		if desc { // the newest first: they push the others out
 			row = int(sel[len(sel)-1-n])
 		}
-		if byTime {
+		switch l {
+		case leadTime:
 			if t := times[row]; t < low || t > high {
 				if e.info.Sorted && (desc && t < low || !desc && t > high) {
-					break
+					return nil
 				}
 				continue
 			}
+		case leadSeq:
+			if x := int64(seqs[row]); x < low || x > high {
+				continue
+			}
 		}
-		if len(s.q.Sort) > 1 || !byTime {
+		if len(s.q.Sort) > 1 || l == leadNone {
 			if err := e.tick(8); err != nil {
 				return err
 			}

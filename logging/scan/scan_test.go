@@ -305,6 +305,9 @@ func TestPages(t *testing.T) {
 			Sort:  []logging.SortKey{{Field: logging.FieldOf(logging.FieldTime), Desc: rnd.IntN(2) == 0}, {Field: logging.Field{Name: logging.FieldSeq}}},
 			Limit: 1 + rnd.IntN(20), TotalMax: -1,
 		}
+		if seed%3 == 0 { // as a scroll does
+			q.Sort = []logging.SortKey{{Field: logging.Field{Name: logging.FieldSeq}, Desc: rnd.IntN(2) == 0}}
+		}
 		var got []uint64
 		for {
 			res, err := scan.Search(context.Background(), q, sources, scan.Options{})
@@ -327,6 +330,9 @@ func TestPages(t *testing.T) {
 		}
 		slices.SortFunc(shown, func(a, b logging.Record) int {
 			c := a.Time.Compare(b.Time)
+			if len(q.Sort) == 1 {
+				c = cmp.Compare(a.Seq, b.Seq)
+			}
 			if q.Sort[0].Desc {
 				c = -c
 			}

@@ -123,7 +123,7 @@ func (s *search) open(i int) (Part, error) {
 // all goes through the sources in the order of the query. Parts are opened, and
 // their blocks looked at, only when the time has come that they may matter.
 func (s *search) all() error {
-	desc, byTime := s.top.byTime()
+	by, desc := s.top.by()
 	edge := func(low, high int64) int64 {
 		if desc {
 			return -high
@@ -140,10 +140,9 @@ func (s *search) all() error {
 			order = append(order, i)
 		}
 	}
-	if byTime {
+	if by != leadNone {
 		slices.SortStableFunc(order, func(a, b int) int {
-			x, y := &s.sources[a], &s.sources[b]
-			return cmp.Compare(edge(x.TimeMin, x.TimeMax), edge(y.TimeMin, y.TimeMax))
+			return cmp.Compare(edge(by.boundsOf(&s.sources[a])), edge(by.boundsOf(&s.sources[b])))
 		})
 	}
 	var waiting []*candidate // blocks not looked at, in order
@@ -153,9 +152,9 @@ func (s *search) all() error {
 		}
 		// The next source may hold blocks that come before those waiting.
 		if i < len(order) {
-			src := &s.sources[order[i]]
-			if !byTime || len(waiting) == 0 || edge(src.TimeMin, src.TimeMax) <= waiting[0].edge {
-				if s.settled(byTime, src.TimeMin, src.TimeMax) {
+			low, high := by.boundsOf(&s.sources[order[i]])
+			if by == leadNone || len(waiting) == 0 || edge(low, high) <= waiting[0].edge {
+				if s.settled(low, high) {
 					i++
 					continue
 				}
@@ -165,10 +164,10 @@ func (s *search) all() error {
 				}
 				for i := range more {
 					c := &more[i]
-					c.edge = edge(c.info.TimeMin, c.info.TimeMax)
+					c.edge = edge(by.bounds(c.info))
 					waiting = append(waiting, c)
 				}
-				if byTime {
+				if by != leadNone {
 					slices.SortStableFunc(waiting, func(a, b *candidate) int { return cmp.Compare(a.edge, b.edge) })
 				}
 				i++
@@ -177,7 +176,7 @@ func (s *search) all() error {
 		}
 		c := waiting[0]
 		waiting = waiting[1:]
-		if s.settled(byTime, c.info.TimeMin, c.info.TimeMax) {
+		if s.settled(by.bounds(c.info)) {
 			continue
 		}
 		if err := s.look(c); err != nil {
@@ -187,12 +186,13 @@ func (s *search) all() error {
 	return s.ctx.Err()
 }
 
-// settled reports whether records of that span of times cannot change the result.
-func (s *search) settled(byTime bool, low, high int64) bool {
+// settled reports whether records of that span of times or seqs, whichever the
+// query sorts by first, cannot change the result.
+func (s *search) settled(low, high int64) bool {
 	if s.aggs != nil || s.counting() {
 		return false
 	}
-	return s.top.k == 0 || byTime && s.top.beyond(low, high)
+	return s.top.k == 0 || s.top.beyond(low, high)
 }
 
 // counting reports whether the total is still of interest.
@@ -277,7 +277,8 @@ func (s *search) look(c *candidate) error {
 	if err != nil || v == no {
 		return err
 	}
-	hits := s.top.k > 0 && !s.top.beyond(c.info.TimeMin, c.info.TimeMax)
+	by, _ := s.top.by()
+	hits := s.top.k > 0 && !s.top.beyond(by.bounds(c.info))
 	if v == yes && len(c.gaps) == 0 && !hits && s.aggs == nil {
 		s.counted += int64(c.info.Rows)
 		return nil
@@ -309,11 +310,25 @@ func (s *search) look(c *candidate) error {
 	return e.broken(e.cols.err())
 }
 
-// near leaves out rows that cannot be among the hits by their time.
+// near leaves out rows that cannot be among the hits by their time or seq.
 func (s *search) near(e *eval, in []uint32) ([]uint32, error) {
+	by, _ := s.top.by()
 	low, high := s.top.span()
-	if low <= e.info.TimeMin && high >= e.info.TimeMax {
+	if from, to := by.bounds(e.info); low <= from && high >= to {
 		return in, nil
+	}
+	if by == leadSeq {
+		seqs, err := e.block.Seqs()
+		if err != nil {
+			return nil, err
+		}
+		out := e.rows.take(len(in))
+		for _, row := range in {
+			if x := int64(seqs[row]); low <= x && x <= high {
+				out = append(out, row)
+			}
+		}
+		return e.rows.keep(out), nil
 	}
 	at, err := e.block.Times()
 	if err != nil {

@@ -74,6 +74,7 @@ func hourly(hours int) []scan.Source {
 // not with what is stored.
 func TestTouch(t *testing.T) {
 	byTime := []logging.SortKey{{Field: logging.FieldOf(logging.FieldTime), Desc: true}}
+	bySeq := []logging.SortKey{{Field: logging.FieldOf(logging.FieldSeq)}}
 	at := func(h int) *logging.Bound {
 		return &logging.Bound{Value: logging.Time(time.Date(2026, 11, 22, h, 0, 0, 0, time.UTC)), Inclusive: h%2 == 0}
 	}
@@ -97,6 +98,9 @@ func TestTouch(t *testing.T) {
 		{"the newest ten, counted", logging.Query{Limit: 10, Sort: byTime}, 4, 36_000},
 		{"the newest ten of a namespace in an hour", logging.Query{Filter: logging.And{web, between}, Limit: 10, Sort: byTime, TotalMax: 100}, 2, 100},
 		{"ten after a place", logging.Query{Limit: 10, Sort: byTime, After: []logging.Value{at(7).Value}, TotalMax: -1}, 5, -1},
+		{"ten as they came", logging.Query{Limit: 10, Sort: bySeq, TotalMax: -1}, 4, -1},
+		{"ten as they came after a place", logging.Query{Limit: 10, Sort: bySeq, After: []logging.Value{logging.Int(20_000)}, TotalMax: -1}, 5, -1},
+		{"the last ten that came", logging.Query{Limit: 10, Sort: []logging.SortKey{{Field: logging.FieldOf(logging.FieldSeq), Desc: true}}, TotalMax: -1}, 4, -1},
 		{"counts by hour of one hour", logging.Query{Filter: between, Aggs: perHour}, 2, 3_600},
 	} {
 		t.Run(c.name, func(t *testing.T) {
