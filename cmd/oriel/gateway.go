@@ -29,6 +29,7 @@ import (
 	"github.com/oriel-project/oriel/metrics"
 	"github.com/oriel-project/oriel/metrics/agents"
 	"github.com/oriel-project/oriel/metrics/losses"
+	metricsotlp "github.com/oriel-project/oriel/metrics/otlp"
 	"github.com/oriel-project/oriel/metrics/promapi"
 	"github.com/oriel-project/oriel/metrics/remote"
 	"github.com/oriel-project/oriel/metrics/self"
@@ -303,6 +304,10 @@ func (g *gateway) newAPIs() error {
 	if err != nil {
 		return err
 	}
+	otlpMetrics, err := metricsotlp.New(metricsotlp.Options{Appender: g.series, Logger: g.log, Registerer: g.reg})
+	if err != nil {
+		return err
+	}
 	es := esapi.New(esapi.Options{
 		Searcher: g.logs,
 		Bulk:     bulk.New(bulk.Options{Appender: g.intake, Repeater: g.logs, Stamper: g.stamper, BodyBytesMax: int64(g.cfg.ES.BodyBytesMax), Logger: g.log, Registerer: g.reg}),
@@ -313,7 +318,7 @@ func (g *gateway) newAPIs() error {
 	g.closers = append(g.closers, es.Close) // before the store: it holds views
 	g.apis = httpx.Join(
 		systemAPI(g.reg, g.ready),
-		prom, write,
+		prom, write, otlpMetrics,
 		httpx.Mount("/es", g.es),
 		agentapi.New(agentapi.Options{Roster: g.directory, Logger: g.log}),
 		g.agents,

@@ -66,6 +66,7 @@ var probes = map[string][]probe{
 	"GET,OPTIONS /api/v1/metadata":         {get("/api/v1/metadata"), get("/api/v1/metadata?metric=s3cr3t_requests_total")},
 	"GET,OPTIONS /federate":                {get("/federate?match[]=" + everySeries), get("/federate"), get("/federate?match[]=")},
 	"POST /v1/logs":                        {post("/v1/logs", `{"resourceLogs":[{"resource":{"attributes":[{"key":"k8s.namespace.name","value":{"stringValue":"NAME"}}]},"scopeLogs":[{"logRecords":[{"body":{"stringValue":"mine"}}]}]}]}`), send("POST", "/v1/logs", "application/x-protobuf", "NAME")},
+	"POST /v1/metrics":                     {post("/v1/metrics", `{"resourceMetrics":[{"resource":{"attributes":[{"key":"k8s.namespace.name","value":{"stringValue":"NAME-s3cr3t"}},{"key":"tenant","value":{"stringValue":"NAME"}}]},"scopeMetrics":[{"metrics":[{"name":"planted","gauge":{"dataPoints":[{"asInt":"1","timeUnixNano":"1"}]}}]}]}]}`), send("POST", "/v1/metrics", "application/x-protobuf", "NAME")},
 	"POST /api/v1/write":                   {send("POST", "/api/v1/write", "application/x-protobuf", "NAME")},
 
 	"GET,HEAD /es/":                        {get("/es/")},
