@@ -7,7 +7,7 @@ CACHE  := $(or $(ORIEL_CACHE),$(abspath .cache))
 export ORIEL_CACHE := $(CACHE)
 LINT   := $(CACHE)/golangci-lint-$(shell cksum < test/tools/go.sum | cut -d' ' -f1)
 
-.PHONY: help run build check test soak race fmt vet lint unit real fuzz bench-logs bench-intake bench-es clean
+.PHONY: help run build check test soak race fmt vet lint unit real fuzz bench-logs bench-intake bench-es bench-metrics clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -88,6 +88,11 @@ $(OS_LIB):
 bench-es: build $(OS_LIB) ## Oriel's Elasticsearch API beside OpenSearch: make bench-es [RECORDS=200000] [BENCH='-skip-os']
 	cd test/bench && go test ./... && go run . -oriel $(abspath bin/oriel) -os-lib $(OS_LIB) -os-node $(abspath test/opensearch/Node.java) \
 	  -records $(RECORDS) -work $(BENCH_WORK) -ids 0 -forward 0 -cold=false $(BENCH)
+
+# METRICS takes flags and phases, such as METRICS='-series 5000 receive'.
+METRICS ?= receive query tenants
+bench-metrics: build ## Oriel's metric store beside Prometheus and VictoriaMetrics: make bench-metrics [METRICS='-series 5000 receive']
+	go run ./test/metricsbench -oriel $(abspath bin/oriel) $(METRICS)
 
 clean:
 	rm -rf bin .cache data
