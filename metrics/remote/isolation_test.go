@@ -228,3 +228,33 @@ func TestRateOfOneTenantHoldsUpNobody(t *testing.T) {
 		t.Errorf("the neighbour has %v", got)
 	}
 }
+
+// TestExemplarsAlone: Prometheus sends exemplars as series without a sample.
+func TestExemplarsAlone(t *testing.T) {
+	now := time.Now()
+	s := openStore(t, t.TempDir())
+	h := as(newReceiver(t, s), scopetest.Write("a"))
+	ls := labels.FromStrings(model.MetricNameLabel, "m")
+	if code, says := sendSeries(t, h, true, now, ls); code != http.StatusNoContent {
+		t.Fatalf("%d %s", code, says)
+	}
+	req := &writev2.Request{
+		Symbols: []string{"", "__name__", "m", "trace_id", "x", "unknown"},
+		Timeseries: []writev2.TimeSeries{
+			{LabelsRefs: []uint32{1, 2}, Exemplars: []writev2.Exemplar{{LabelsRefs: []uint32{3, 4}, Value: 1, Timestamp: now.UnixMilli()}}},
+			{LabelsRefs: []uint32{1, 5}, Exemplars: []writev2.Exemplar{{LabelsRefs: []uint32{3, 4}, Value: 1, Timestamp: now.UnixMilli()}}},
+		},
+	}
+	got := post(h, typeV2, "snappy", pack(t, req))
+	if got.Code != http.StatusNoContent || got.Header().Get("X-Prometheus-Remote-Write-Exemplars-Written") != "1" {
+		t.Errorf("%d %s %v", got.Code, got.Body, got.Header())
+	}
+	q, err := s.Queryable(scopetest.Read("a")).ExemplarQuerier(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := q.Select(0, now.UnixMilli()+1, []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, "m")})
+	if err != nil || len(found) != 1 || len(found[0].Exemplars) != 1 {
+		t.Errorf("%v %v", found, err)
+	}
+}

@@ -173,7 +173,7 @@ var errAhead = fmt.Errorf("%w: timestamp is too far in the future", storage.ErrO
 func (a *application) spelled(ts *wireSeries, samples []wireSample, ref storage.SeriesRef) error {
 	n := len(samples) + len(ts.histograms)
 	ls, opts, err := a.labels(ts)
-	if err == nil && n == 0 && a.m.v2 {
+	if err == nil && n == 0 && a.m.v2 && len(ts.exemplars) == 0 {
 		err, n = errBadSeries("a series must have a sample or a histogram"), 1
 	}
 	text := func() string { return ls.String() }
@@ -209,7 +209,8 @@ func (a *application) spelled(ts *wireSeries, samples []wireSample, ref storage.
 	if ref != 0 {
 		a.fresh = append(a.fresh, learned{ts.key, found{ref, strings.Clone(ls.Get("namespace"))}})
 	}
-	if ref != 0 && len(ts.exemplars) > 0 {
+	// Prometheus sends exemplars as series of their own, without a sample.
+	if len(ts.exemplars) > 0 {
 		a.exemplars(ref, ls, ts)
 	}
 	return nil

@@ -200,13 +200,13 @@ func TestRooms(t *testing.T) {
 // neighbours may import each other on the same floor: the small parts of
 // internal, what makes scopes for tests of tenant, the log store with the search
 // over its blocks, the program of its demo, and what gives tests the programs of
-// Debian.
+// Debian and of other projects.
 func neighbours(name, target string) bool {
 	return (strings.HasPrefix(name, "internal/") && strings.HasPrefix(target, "internal/")) ||
 		(name == "tenant/scopetest" && target == "tenant") ||
 		(name == "logging/store" && target == "logging/scan") ||
 		(name == "cmd/oriel" && target == "demo") ||
-		(strings.HasPrefix(name, "test/") && target == "test/debian")
+		(strings.HasPrefix(name, "test/") && (target == "test/debian" || target == "test/peers"))
 }
 
 func rel(importPath string) string {
