@@ -1,7 +1,8 @@
 // Package console is Oriel's own page: the caller's tenants at /, one tenant's
 // charts and log lines as they come in at /t/{tenant}/, and its dashboards, drawn
 // from the JSON that goes to Grafana, at /t/{tenant}/d/{dashboard}. It needs no script to show what is there, and with one it
-// moves. It loads nothing from anywhere else.
+// moves. It loads nothing from anywhere else. /series says what the active series
+// consist of.
 //
 //	api := console.New(console.Options{Directory: reg, Searcher: logs, Onboarding: loop.Stages})
 //
@@ -26,6 +27,7 @@ import (
 	"github.com/oriel-project/oriel/internal/clock"
 	"github.com/oriel-project/oriel/internal/httpx"
 	"github.com/oriel-project/oriel/logging"
+	"github.com/oriel-project/oriel/metrics"
 	"github.com/oriel-project/oriel/tenant"
 )
 
@@ -41,6 +43,9 @@ type Options struct {
 	Searcher  logging.Searcher
 	// Rates gives what tenants send in; a tenant may be missing. Nil: not shown.
 	Rates func() map[tenant.ID]Rate
+	// Cardinality counts what the active series of a scope consist of. Nil: the page
+	// /series is empty.
+	Cardinality func(ctx context.Context, r tenant.Read, limit int) (metrics.Cardinality, error)
 	// Onboarding says how far a tenant's window is: the seconds each finished
 	// stage took, and the stages that are missing. Nil: all done.
 	Onboarding func(tenant.ID) (seconds map[string]float64, missing []string)
@@ -78,6 +83,7 @@ func New(o Options) httpx.API {
 	m := httpx.NewMux(c.error)
 	get := []string{http.MethodGet, http.MethodHead}
 	m.Handle(httpx.Route{Methods: get, Pattern: "/{$}", Access: httpx.Read}, c.root)
+	m.Handle(httpx.Route{Methods: get, Pattern: "/series", Access: httpx.Read}, c.series)
 	m.Handle(httpx.Route{Methods: get, Pattern: "/d/{key}", Access: httpx.Read}, c.dashboard)
 	m.Handle(httpx.Route{Methods: get, Pattern: "/d/{key}/model", Access: httpx.Read}, c.model)
 	// The assets are the same for everybody and in everybody's copy of Oriel.

@@ -17,6 +17,7 @@ import (
 	"github.com/oriel-project/oriel/internal/golden"
 	"github.com/oriel-project/oriel/logging"
 	"github.com/oriel-project/oriel/logging/mem"
+	"github.com/oriel-project/oriel/metrics"
 	"github.com/oriel-project/oriel/tenant"
 	"github.com/oriel-project/oriel/tenant/scopetest"
 )
@@ -92,6 +93,15 @@ func options(t *testing.T) Options {
 			}
 			return map[string]float64{"scrape": 0.4}, []string{"dashboards"}
 		},
+		Cardinality: func(_ context.Context, r tenant.Read, limit int) (metrics.Cardinality, error) {
+			c := metrics.Cardinality{Series: 3, LabelPairs: 9}
+			for _, id := range []tenant.ID{"billing", "shop"} {
+				if r.Includes(id) {
+					c.SeriesByMetric = append(c.SeriesByMetric, metrics.Count{Name: "of_" + string(id) + hostile, N: 2})
+				}
+			}
+			return c, nil
+		},
 		Notices: []string{"Everybody on this machine is the operator."},
 		Boards: func(_ context.Context, id tenant.ID) []dashboards.Dashboard {
 			t, ok := teams.Lookup(id)
@@ -134,6 +144,9 @@ func TestPages(t *testing.T) {
 	o := options(t)
 	at("/d/platform", "dashboard", o, scopetest.Read("shop"), "shop")
 	at("/d/nothing", "no_dashboard", o, scopetest.Read("shop"), "shop")
+	at("/series", "series", o, scopetest.Operator(), "shop")
+	at("/series", "series_of_all", o, scopetest.Operator(), "")
+	at("/series", "series_gone", o, scopetest.Operator(), "gone")
 	f("operator", o, scopetest.Operator(), "")
 	f("one_team", o, scopetest.Read("shop"), "")
 	f("tenant", o, scopetest.Read("shop"), "shop")

@@ -328,7 +328,7 @@ func (g *gateway) newAPIs() error {
 		audit.New(audit.Options{Appender: g.intake, Stamper: g.stamper, Owned: ownedNow(g.directory), Logger: g.log, Registerer: g.reg}),
 		admin.New(admin.Options{Tenants: g.directory, Tokens: g.tokens, MergeLogs: g.mergeLogs, Logger: g.log}),
 		console.New(console.Options{
-			Directory: g.directory, Searcher: g.logs, Rates: g.intake.now, Onboarding: g.loop.Stages, Boards: g.windows.Boards,
+			Directory: g.directory, Searcher: g.logs, Rates: g.intake.now, Cardinality: g.series.Cardinality, Onboarding: g.loop.Stages, Boards: g.windows.Boards,
 			Notices: g.windows.notices, Version: version, Logger: g.log,
 		}),
 	)

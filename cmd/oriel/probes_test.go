@@ -59,6 +59,7 @@ var probes = map[string][]probe{
 	},
 	"GET,OPTIONS /api/v1/status/buildinfo": {get("/api/v1/status/buildinfo")},
 	"GET,OPTIONS /api/v1/rules":            {get("/api/v1/rules")},
+	"GET,HEAD /series":                     {get("/series")},
 	"GET,OPTIONS /api/v1/targets":          {get("/api/v1/targets"), get("/api/v1/targets?state=any&scrapePool=NAME")},
 	"GET,OPTIONS /api/v1/status/tsdb":      {get("/api/v1/status/tsdb"), get("/api/v1/status/tsdb?limit=10000")},
 	"GET,OPTIONS /api/v1/alerts":           {get("/api/v1/alerts")},
