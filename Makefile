@@ -7,7 +7,7 @@ CACHE  := $(or $(ORIEL_CACHE),$(abspath .cache))
 export ORIEL_CACHE := $(CACHE)
 LINT   := $(CACHE)/golangci-lint-$(shell cksum < test/tools/go.sum | cut -d' ' -f1)
 
-.PHONY: help run build check test soak race fmt vet lint unit real fuzz bench-logs bench-intake bench-es bench-metrics clean
+.PHONY: help run build check test soak race fmt vet lint unit real fuzz bench-logs bench-agent bench-intake bench-es bench-metrics clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'

@@ -15,6 +15,8 @@ const (
 	windowItemsMax  = 1024
 	requestBytesMax = 1 << 20
 	requestsMax     = 8 // at once, of different owners
+	// gatherFrom is how many requests of one owner wait before they are put together.
+	gatherFrom = 32
 )
 
 // lane is one queue on its way to the receiver. What the receiver answered is
@@ -116,7 +118,6 @@ func (l *lane) next(ctx context.Context) ([]*parcel, uint64, error) {
 // position that is behind them.
 func (l *lane) window(ctx context.Context) (out []*parcel, pos uint64, err error) {
 	pos = l.sent.Load()
-	open := map[string]*parcel{}
 	for n, size := 0, 0; n < windowItemsMax && size < windowBytesMax; n++ {
 		if n > 0 && !l.q.More(pos) {
 			break
@@ -136,16 +137,31 @@ func (l *lane) window(ctx context.Context) (out []*parcel, pos uint64, err error
 			l.s.opts.Logger.Error("queued_samples_unreadable", "err", err)
 			continue
 		}
-		p := open[owner]
-		if p == nil || p.bytes+len(body) > requestBytesMax {
-			p = &parcel{owner: owner}
-			open[owner] = p
-			out = append(out, p)
-		}
-		p.items, p.bodies = append(p.items, item), append(p.bodies, body)
-		p.has, p.bytes = p.has.plus(has), p.bytes+len(body)
+		out = append(out, &parcel{owner: owner, items: [][]byte{item}, bodies: [][]byte{body}, has: has, bytes: len(body)})
 	}
-	return out, pos, nil
+	return gather(out), pos, nil
+}
+
+// gather puts parcels of one owner together where many wait: to take them apart
+// and encode them anew costs more than a request, unless round trips are long.
+func gather(in []*parcel) []*parcel {
+	waiting := map[string]int{}
+	for _, p := range in {
+		waiting[p.owner]++
+	}
+	open := map[string]*parcel{}
+	out := in[:0]
+	for _, p := range in {
+		to := open[p.owner]
+		if waiting[p.owner] <= gatherFrom || to == nil || to.bytes+p.bytes > requestBytesMax {
+			open[p.owner] = p
+			out = append(out, p)
+			continue
+		}
+		to.items, to.bodies = append(to.items, p.items...), append(to.bodies, p.bodies...)
+		to.has, to.bytes = to.has.plus(p.has), to.bytes+p.bytes
+	}
+	return out
 }
 
 // send sees to a window: parcels of different owners side by side, those of one

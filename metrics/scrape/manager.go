@@ -271,7 +271,7 @@ func (m *Manager) Run(ctx context.Context) error {
 	m.Reload()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	again := time.NewTicker(credentialAge) // Secrets change without a word
+	again := time.NewTicker(credentialRetry) // Secrets change without a word
 	defer again.Stop()
 	var at time.Time // when the timer fires, while it is armed for something
 	arm := func(next time.Time) {

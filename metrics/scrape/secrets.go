@@ -17,7 +17,9 @@ const (
 	// credentialAge is how long a Secret's content is used before it is read
 	// again: how late a rotated password is noticed.
 	credentialAge = time.Minute
-	credentialMax = 10 * time.Second // to read one
+	// credentialRetry is the same for one that is not there, or forbidden.
+	credentialRetry = 15 * time.Second
+	credentialMax   = 10 * time.Second // to read one
 )
 
 // credentials reads single Secrets and ConfigMaps by their name, when a monitor
@@ -54,7 +56,11 @@ func (c *credentials) get(k credentialKey) (data map[string]string, err error, o
 		c.by[k] = e
 	}
 	e.used = now
-	if !e.fetching && now.Sub(e.at) >= credentialAge {
+	age := credentialAge
+	if e.err != nil {
+		age = credentialRetry
+	}
+	if !e.fetching && now.Sub(e.at) >= age {
 		select {
 		case c.wanted <- k:
 			e.fetching = true

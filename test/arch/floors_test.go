@@ -109,7 +109,7 @@ var rooms = []struct {
 	allowed []string
 	why     string
 }{
-	{"github.com/prometheus/prometheus/", []string{"metrics"}, "Prometheus' vocabulary stays under metrics/"},
+	{"github.com/prometheus/prometheus/", []string{"metrics", "test/agentbench"}, "Prometheus' vocabulary stays under metrics/"},
 	{"k8s.io/", []string{"tenant/kube", "tenant/access", "metrics/scrape", "logging/pods", "logging/events", "internal/kubeevent", "test/kubetest", "cmd/oriel"}, "client-go stays with those who watch, ask for access, or discover targets"},
 	{"go.opentelemetry.io/collector", []string{"logging/otlp", "metrics/otlp"}, "OpenTelemetry's data model is the OTLP receivers' business"},
 	{"github.com/tinylib/msgp", []string{"logging/forward"}, "msgpack is the forward protocol's business"},
