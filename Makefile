@@ -94,5 +94,8 @@ METRICS ?= receive query tenants
 bench-metrics: build ## Oriel's metric store beside Prometheus and VictoriaMetrics: make bench-metrics [METRICS='-series 5000 receive']
 	go run ./test/metricsbench -oriel $(abspath bin/oriel) $(METRICS)
 
+bench-agent: build ## Oriel's agent beside Prometheus in agent mode: make bench-agent [AGENT='-targets 100']
+	go run ./test/agentbench -oriel $(abspath bin/oriel) $(AGENT)
+
 clean:
 	rm -rf bin .cache data

@@ -86,6 +86,7 @@ var floors = map[string]int{
 	"cmd/oriel": 6,
 	"demo":      6,
 
+	"test/agentbench":             7,
 	"test/arch":                   7,
 	"test/debian":                 7,
 	"test/kubetest":               7,
