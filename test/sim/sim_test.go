@@ -193,8 +193,7 @@ func (w *world) do(s step, rnd *rand.Rand) error {
 		w.ill.Store(false) // a full disk stays full
 		return w.open()
 	case "crash", "kill":
-		w.killed = s.kind == "kill"
-		return w.crashDuring(rnd)
+		return w.crashDuring(rnd, s.kind == "kill")
 	case "full":
 		w.full.Store(true)
 		return nil
@@ -344,7 +343,7 @@ func (w *world) settled(rnd *rand.Rand) error {
 // crashDuring does something and lets the machine lose power, or kills the
 // process, in the middle of it or behind it. The disk may be full meanwhile, and
 // stay so.
-func (w *world) crashDuring(rnd *rand.Rand) error {
+func (w *world) crashDuring(rnd *rand.Rand, kill bool) error {
 	if rnd.IntN(2) == 0 {
 		if err := w.heal(); err != nil {
 			return err
@@ -355,14 +354,13 @@ func (w *world) crashDuring(rnd *rand.Rand) error {
 	}
 	w.ill.Store(false)
 	w.closeViews()
-	w.crash, w.image = rnd, nil
-	w.crashIn.Store(int64(1 + rnd.IntN(40)))
+	w.crashSoon(rnd, kill)
 	id, b := w.batch(rnd)
 	b = withoutDerived(b)
 	due := w.due(id, b)
 	before := w.store
 	_, err := before.Append(context.Background(), scopetest.Write(id), b)
-	acked := err == nil && w.image == nil
+	acked := err == nil && w.taken() == nil
 	if rnd.IntN(2) == 0 {
 		err = errors.Join(err, before.Flush(context.Background()))
 	}
@@ -373,13 +371,13 @@ func (w *world) crashDuring(rnd *rand.Rand) error {
 	if err := w.unlessIll(err); err != nil {
 		return err
 	}
-	image := w.image
 	if err := w.unlessIll(before.Close()); err != nil {
 		return err
 	}
+	image := w.taken()
 	switch {
 	case image != nil:
-	case w.killed:
+	case kill:
 		image = w.disk
 	default:
 		image = w.disk.Crash(rnd)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -38,6 +39,8 @@ type world struct {
 	// crashIn counts down the changes to the disk; at 0 the image is taken of what
 	// is left when the machine loses power or the process is killed. Negative: not wanted.
 	crashIn atomic.Int64
+
+	imageMu sync.Mutex // guards what follows: the store's own goroutines change the disk, too
 	crash   *rand.Rand
 	killed  bool // the process ends alone, and the machine goes on
 	image   *vfs.Mem
@@ -95,11 +98,7 @@ func (w *world) open() error {
 			return nil
 		}
 		if w.crashIn.Add(-1) == 0 {
-			if w.killed {
-				w.image = disk.Kill()
-			} else {
-				w.image = disk.Crash(w.crash)
-			}
+			w.take(disk)
 		}
 		if w.full.Load() && (op == vfs.OpWrite || op == vfs.OpCreate) {
 			return errDiskFull
@@ -116,6 +115,32 @@ func (w *world) open() error {
 	var err error
 	w.store, err = store.Open("logs", o)
 	return err
+}
+
+// take takes the image.
+func (w *world) take(disk *vfs.Mem) {
+	w.imageMu.Lock()
+	defer w.imageMu.Unlock()
+	if w.killed {
+		w.image = disk.Kill()
+	} else {
+		w.image = disk.Crash(w.crash)
+	}
+}
+
+// taken gives the image; nil: it was not taken yet.
+func (w *world) taken() *vfs.Mem {
+	w.imageMu.Lock()
+	defer w.imageMu.Unlock()
+	return w.image
+}
+
+// crashSoon has the image taken at one of the next changes to the disk.
+func (w *world) crashSoon(rnd *rand.Rand, kill bool) {
+	w.imageMu.Lock()
+	defer w.imageMu.Unlock()
+	w.crash, w.killed, w.image = rand.New(rand.NewPCG(rnd.Uint64(), 3)), kill, nil
+	w.crashIn.Store(int64(1 + rnd.IntN(40)))
 }
 
 // resize begins anew with a store that keeps little: many files of the log, small
