@@ -7,7 +7,7 @@ CACHE  := $(or $(ORIEL_CACHE),$(abspath .cache))
 export ORIEL_CACHE := $(CACHE)
 LINT   := $(CACHE)/golangci-lint-$(shell cksum < test/tools/go.sum | cut -d' ' -f1)
 
-.PHONY: help run build check test soak race fmt vet lint unit real fuzz bench-logs bench-agent bench-intake bench-es bench-metrics clean
+.PHONY: help run build check test soak race fmt vet lint unit real fuzz bench-logs bench-agent bench-intake bench-es bench-metrics grafana-check clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -96,6 +96,11 @@ bench-metrics: build ## Oriel's metric store beside Prometheus and VictoriaMetri
 
 bench-agent: build ## Oriel's agent beside Prometheus in agent mode: make bench-agent [AGENT='-targets 100']
 	go run ./test/agentbench -oriel $(abspath bin/oriel) $(AGENT)
+
+# As a server admin: ORIEL_GRAFANA_USER and ORIEL_GRAFANA_PASSWORD in the environment.
+grafana-check: ## make, edit and remove a window in a real Grafana: make grafana-check URL=http://grafana:3000
+	@test -n "$(URL)" || { echo "say which Grafana: make grafana-check URL=http://grafana:3000" >&2; exit 2; }
+	ORIEL_GRAFANA_URL="$(URL)" go test -count=1 -v -run 'TestAgainstGrafana' ./dashboards/grafana
 
 clean:
 	rm -rf bin .cache data

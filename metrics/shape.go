@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
@@ -19,7 +20,7 @@ func Names(ctx context.Context, q Queryable, from, to time.Time) ([]string, erro
 		return nil, fmt.Errorf("names of metrics: %w", err)
 	}
 	defer querier.Close()
-	names, _, err := querier.LabelValues(ctx, labels.MetricName, nil)
+	names, _, err := querier.LabelValues(ctx, model.MetricNameLabel, nil)
 	if err != nil {
 		return nil, fmt.Errorf("names of metrics: %w", err)
 	}
@@ -44,7 +45,7 @@ func ShapeOf(ctx context.Context, q Queryable, from, to time.Time, name string) 
 	}
 	defer querier.Close()
 	hints := &storage.SelectHints{Start: from.UnixMilli(), End: to.UnixMilli(), Limit: ShapeSeriesMax}
-	set := querier.Select(ctx, false, hints, labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, name))
+	set := querier.Select(ctx, false, hints, labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, name))
 	values := map[string]map[string]bool{}
 	native := false
 	for i := 0; i < ShapeSeriesMax && set.Next(); i++ {
