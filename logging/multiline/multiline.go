@@ -51,6 +51,7 @@ type Joiner struct {
 
 	mu   sync.Mutex
 	held map[stream]*group // the open ends of batches that are held back
+	memory
 }
 
 var _ logging.Appender = (*Joiner)(nil)
@@ -73,10 +74,11 @@ type group struct {
 	level   string
 	members int // records, more than lines where lines came in pieces
 
-	closed chan struct{} // no more comes; nil unless it is held
-	done   chan struct{} // closed when what follows is set
-	result logging.ItemResult
-	err    error
+	borrowed bool          // some are of other batches
+	closed   chan struct{} // no more comes; nil unless it is held
+	done     chan struct{} // closed when what follows is set
+	result   logging.ItemResult
+	err      error
 }
 
 // New makes a Joiner.
@@ -110,20 +112,22 @@ func (u unheld) Append(ctx context.Context, w tenant.Write, b logging.Batch) ([]
 }
 
 func (j *Joiner) append(ctx context.Context, w tenant.Write, b logging.Batch, hold bool) ([]logging.ItemResult, error) {
-	if !j.looks(b.Records) {
+	m, again := j.memoOf(b.Key)
+	if out := m.repeated(len(b.Records)); out != nil {
+		return out, nil
+	}
+	if !j.looks(b.Records) && m.nothing() {
 		return j.o.Appender.Append(ctx, w, b)
 	}
-	p := j.join(b.Records, hold)
+	// What comes again is cut as it comes: the lines that it got or lent the first
+	// time may be stored, and are not given a second time.
+	p := j.join(b.Records, m, hold && !again, !again)
 	// Whoever lends to a group waits for it: it must come to an end, whatever does.
-	defer func() {
-		for _, g := range p.ends {
-			close(g.done)
-		}
-	}()
+	defer p.end()
 	if err := j.hold(ctx, &p); err != nil {
 		return nil, p.fail(err)
 	}
-	for _, g := range p.lent {
+	for i, g := range p.lent {
 		if g == nil {
 			continue
 		}
@@ -135,11 +139,75 @@ func (j *Joiner) append(ctx context.Context, w tenant.Write, b logging.Batch, ho
 		if g.err != nil {
 			return nil, p.fail(g.err) // its sender comes again, and so does ours
 		}
+		m.stored(i, g.result)
 	}
-	records := make([]logging.Record, 0, len(p.groups))
+	if err := j.appendBorrowed(ctx, w, b, m, &p); err != nil {
+		return nil, p.fail(err)
+	}
+	var own []*group
 	for _, g := range p.groups {
+		if !g.borrowed {
+			own = append(own, g)
+		}
+	}
+	// Without records it is for the key, by which the batch is known when it comes again.
+	if err := j.appendGroups(ctx, w, b, own, b.Key); err != nil {
+		return nil, p.fail(err)
+	}
+	out := make([]logging.ItemResult, len(b.Records))
+	for i, g := range p.of {
+		out[i] = g.result
+	}
+	m.done(out)
+	return out, nil
+}
+
+// appendBorrowed makes the groups durable that got lines of other batches. They go
+// first, and under a key that says what is in them: under the batch's own key, a
+// batch that was stored by itself before and comes again would be a duplicate, and
+// with it the lines of the others.
+func (j *Joiner) appendBorrowed(ctx context.Context, w tenant.Write, b logging.Batch, m *memo, p *plan) error {
+	var borrowed []*group
+	var texts []byte
+	for _, g := range p.groups {
+		if g.borrowed {
+			borrowed = append(borrowed, g)
+			texts = append(append(texts, g.text...), 0)
+		}
+	}
+	if len(borrowed) == 0 {
+		return nil
+	}
+	key := b.Key
+	if key != "" {
+		key = logging.BatchKey(key, "joined", "", texts)
+	}
+	if err := j.appendGroups(ctx, w, b, borrowed, key); err != nil {
+		return err
+	}
+	for i, g := range p.of {
+		if g.borrowed && p.lent[i] == nil {
+			m.stored(i, g.result)
+		}
+	}
+	p.settle(borrowed)
+	return nil
+}
+
+// appendGroups hands over the records of groups, and notes what became of them.
+func (j *Joiner) appendGroups(ctx context.Context, w tenant.Write, b logging.Batch, groups []*group, key string) error {
+	if len(groups) == 0 && key == "" {
+		return nil
+	}
+	records := make([]logging.Record, 0, len(groups))
+	for _, g := range groups {
 		rec := b.Records[g.lead]
 		if g.members > 1 {
+			if rec.ID != "" {
+				// With more or fewer lines it is another record: as a duplicate of the one
+				// that is there, lines that came later would be lost.
+				rec.ID = logging.BatchKey(rec.ID, "joined", "", g.text)
+			}
 			rec.SetMessage(string(g.text))
 			if rec.Level == "" {
 				rec.Level = g.level
@@ -148,21 +216,14 @@ func (j *Joiner) append(ctx context.Context, w tenant.Write, b logging.Batch, ho
 		}
 		records = append(records, rec)
 	}
-	var results []logging.ItemResult
-	if len(records) > 0 {
-		var err error
-		if results, err = j.o.Appender.Append(ctx, w, logging.Batch{Records: records, Key: b.Key}); err != nil {
-			return nil, p.fail(err)
-		}
+	results, err := j.o.Appender.Append(ctx, w, logging.Batch{Records: records, Key: key})
+	if err != nil {
+		return err
 	}
-	for i, g := range p.groups {
+	for i, g := range groups {
 		g.result = results[i]
 	}
-	out := make([]logging.ItemResult, len(b.Records))
-	for i, g := range p.of {
-		out[i] = g.result
-	}
-	return out, nil
+	return nil
 }
 
 // looks tells whether anything of a batch may have to be joined: mostly nothing
@@ -212,25 +273,45 @@ func (p *plan) fail(err error) error {
 	return err
 }
 
+// end lets go of who waits for a group of this batch.
+func (p *plan) end() {
+	for _, g := range p.ends {
+		close(g.done)
+	}
+}
+
+// settle does so for groups that are durable.
+func (p *plan) settle(groups []*group) {
+	for _, g := range groups {
+		close(g.done)
+	}
+	p.ends = slices.DeleteFunc(p.ends, func(g *group) bool { return slices.Contains(groups, g) })
+}
+
 // join puts the records of a batch into groups: of an earlier batch where that
-// one is held back for them, else of their own.
-func (j *Joiner) join(records []logging.Record, hold bool) plan {
+// one is held back for them (if lend), else of their own. Those that m knows as
+// stored are in none.
+func (j *Joiner) join(records []logging.Record, m *memo, hold, lend bool) plan {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	p := plan{of: make([]*group, len(records)), lent: make([]*group, len(records))}
 	open := map[stream]*group{}
 	for i := range records {
 		r := &records[i]
+		if res, ok := m.at(i); ok {
+			p.of[i] = &group{result: res}
+			continue
+		}
 		key := stream{r.Tenant, r.Cluster, r.Namespace, r.Pod, r.Container, r.Node, r.Stream}
 		if streamed(r) {
 			g := open[key]
-			if g == nil {
+			if g == nil && lend {
 				g = j.held[key]
 			}
 			if g != nil && j.add(g, r) {
 				p.of[i] = g
 				if open[key] == nil {
-					p.lent[i] = g
+					p.lent[i], g.borrowed = g, true
 				}
 				continue
 			}
