@@ -307,6 +307,21 @@ func TestBatchHandedOverAgain(t *testing.T) {
 	}
 }
 
+// An agent that is killed between the two queues answers nothing. When the batch comes
+// again the namespace is decided, and its records go with the others of their tenant:
+// they are no duplicates.
+func TestBatchHandedOverAgainCutOtherwise(t *testing.T) {
+	c := newCentral(t)
+	a := startAgent(t, c.URL, t.TempDir(), nil)
+	web, other := record(t, "web", "decided"), record(t, "web", "late")
+	a.put(t, "k", web)
+	a.put(t, "k", web, other)
+	a.drained(t)
+	if got := c.messages(t); !slices.Contains(got, "late") {
+		t.Fatalf("%q", got)
+	}
+}
+
 func TestUndecidedNamespaceWaits(t *testing.T) {
 	for _, separate := range []bool{true, false} {
 		c := newCentral(t)

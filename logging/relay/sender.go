@@ -2,8 +2,11 @@ package relay
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -133,7 +136,9 @@ func (s *Sender) Append(ctx context.Context, w tenant.Write, b logging.Batch) ([
 }
 
 // enqueue puts records into a lane, in parcels of a bounded size. Equal batches
-// are cut alike, so that a batch which is handed over again has the same keys.
+// are cut alike, so that a batch which is handed over again has the same keys. One
+// that is cut otherwise then (a namespace was decided meanwhile, lines were joined
+// otherwise) has others: what is behind a key at central is what is in it here.
 func (s *Sender) enqueue(ctx context.Context, l *lane, key string, records []logging.Record) error {
 	for part := 0; len(records) > 0; part++ {
 		n, size := 0, 0
@@ -141,10 +146,7 @@ func (s *Sender) enqueue(ctx context.Context, l *lane, key string, records []log
 			size += len(records[n].Source)
 			n++
 		}
-		p := parcel{queued: s.o.Clock(), key: key, namespaces: namespacesOf(records[:n])}
-		if part > 0 {
-			p.key += "/" + strconv.Itoa(part)
-		}
+		p := parcel{queued: s.o.Clock(), key: parcelKey(key, part, records[:n]), namespaces: namespacesOf(records[:n])}
 		p.records = make([]logging.Raw, n)
 		for i := range p.records {
 			p.records[i] = rawOf(&records[i])
@@ -155,6 +157,22 @@ func (s *Sender) enqueue(ctx context.Context, l *lane, key string, records []log
 		records = records[n:]
 	}
 	return nil
+}
+
+// parcelKey names a part of a batch by what of the batch is in it. What is added to
+// documents on the way, such as a pod's labels, and times that were clamped may be
+// others when the batch comes again, and do not count.
+func parcelKey(key string, part int, records []logging.Record) string {
+	h := sha256.New()
+	var n [8]byte
+	for i := range records {
+		for _, text := range [...]string{records[i].ID, records[i].Namespace, records[i].Message} {
+			binary.LittleEndian.PutUint64(n[:], uint64(len(text)))
+			h.Write(n[:])
+			io.WriteString(h, text)
+		}
+	}
+	return logging.BatchKey(key, strconv.Itoa(part), "", h.Sum(nil))
 }
 
 // Run delivers until ctx ends. It never gives up: what central does not take
