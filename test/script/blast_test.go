@@ -28,7 +28,7 @@ import (
 func TestBlastRadius(t *testing.T) { blast(t, 30_000) }
 
 func blast(t *testing.T, series int) {
-	p := newRole(t, "central", "--config="+configFile(t, "limits: {series: 20000, query_samples: 300000, samples: 10000000}\n"))
+	p := newRole(t, "central", "--config="+configFile(t, "limits: {series: 20000, query_samples: 10000, samples: 10000000}\n"))
 	p.start()
 	tokens := map[string]string{}
 	for _, team := range []string{"loud", "calm"} {
@@ -113,8 +113,7 @@ func blast(t *testing.T, series int) {
 		tooMany = tooMany || code == http.StatusUnprocessableEntity && strings.Contains(out, "limits.query_samples")
 	}
 	stop()
-	// What would take 10 GB.
-	code, out, _ := query("loud", `count_over_time(({__name__=~".+"})[6h:1s])`)
+	code, out, _ := query("loud", `count({__name__=~".+"})`)
 	tooMany = tooMany || code == http.StatusUnprocessableEntity && strings.Contains(out, "limits.query_samples")
 	after := cost()
 	t.Logf("%d series of the other team later the calm team's query takes %s of CPU, before %s: ratio %.2f", series, after, before, after.Seconds()/before.Seconds())
