@@ -15,41 +15,66 @@ const (
 	dockerPrefix   = "k8s_"
 
 	containerIDLen = 64
-	podIDLen       = 36
+	containersCut  = 251 // where the kubelet cuts POD_NAMESPACE_CONTAINER-ID off
 )
 
 // namesOfTag reads the tag that Fluentd and Fluent Bit make of a path below
 // /var/log/containers (POD_NAMESPACE_CONTAINER-ID.log) or /var/log/pods
-// (NAMESPACE_POD_UID/CONTAINER/N.log), whatever their prefix is.
-func namesOfTag(tag string) (n containerNames, ok bool) {
-	rest, ok := strings.CutSuffix(tag, logSuffix)
-	if !ok {
-		return n, false
+// (NAMESPACE_POD_UID/CONTAINER/N.log), whatever their prefix is. file is false for
+// any other tag. A path that cannot be read is not ok: nobody can tell whose it is.
+//
+// Which path it is says the first one that the tag names: a pod may be called
+// var.log.containers.x.
+func namesOfTag(tag string) (n containerNames, ok, file bool) {
+	containers, pods := strings.Index(tag, containersPath), strings.Index(tag, podsPath)
+	if containers < 0 && pods < 0 {
+		return n, false, false
 	}
-	if _, file, ok := strings.Cut(rest, containersPath); ok {
-		at := len(file) - containerIDLen - 1
-		if at < 0 || file[at] != '-' || !isHex(file[at+1:]) {
-			return n, false
-		}
-		n.containerID = file[at+1:]
-		if n.pod, file, ok = strings.Cut(file[:at], "_"); !ok {
-			return n, false
-		}
-		n.namespace, n.container, ok = strings.Cut(file, "_")
-		return n, ok && n.valid()
+	rest, logs := strings.CutSuffix(tag, logSuffix)
+	switch {
+	case !logs:
+	case pods < 0 || containers >= 0 && containers < pods:
+		ok = n.readContainers(rest[containers+len(containersPath):])
+	default:
+		ok = n.readPods(rest[pods+len(podsPath):])
 	}
-	if _, dir, ok := strings.Cut(rest, podsPath); ok {
-		if n.namespace, dir, ok = strings.Cut(dir, "_"); !ok {
-			return n, false
-		}
-		if n.pod, dir, ok = strings.Cut(dir, "_"); !ok || len(dir) <= podIDLen || dir[podIDLen] != '.' {
-			return n, false
-		}
-		n.podID = dir[:podIDLen]
-		n.container, _, ok = strings.Cut(dir[podIDLen+1:], ".")
-		return n, ok && n.valid()
+	if !ok || !isName(n.namespace, labelBytesMax) || !isName(n.pod, labelBytesMax) {
+		return containerNames{}, false, true
 	}
-	return n, false
+	return n, true, true
+}
+
+// readContainers reads POD_NAMESPACE_CONTAINER-ID, which the kubelet cuts off where
+// it is too long for the name of a file. No name holds an underscore.
+func (n *containerNames) readContainers(file string) (ok bool) {
+	cut := len(file) == containersCut
+	if n.pod, file, ok = strings.Cut(file, "_"); !ok {
+		return false
+	}
+	if n.namespace, file, ok = strings.Cut(file, "_"); !ok {
+		return false
+	}
+	at := len(file) - containerIDLen - 1
+	if at < 0 || file[at] != '-' || !isHex(file[at+1:]) {
+		return cut
+	}
+	n.container, n.containerID = file[:at], file[at+1:]
+	return isName(n.container, labelBytesMax)
+}
+
+// readPods reads NAMESPACE_POD_UID.CONTAINER.N. The UID of a static pod is no UUID.
+func (n *containerNames) readPods(dir string) (ok bool) {
+	if n.namespace, dir, ok = strings.Cut(dir, "_"); !ok {
+		return false
+	}
+	if n.pod, dir, ok = strings.Cut(dir, "_"); !ok {
+		return false
+	}
+	if n.podID, dir, ok = strings.Cut(dir, "."); !ok {
+		return false
+	}
+	n.container, _, ok = strings.Cut(dir, ".")
+	return ok && isName(n.podID, labelBytesMax) && isName(n.container, labelBytesMax)
 }
 
 // namesOfDocker reads the name that the kubelet gives to a container of Docker's:

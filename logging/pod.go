@@ -199,8 +199,13 @@ func (s *Stamper) nameContainer(r *reader, w tenant.Write, c *claims, raw *Raw) 
 		return
 	}
 	namespace, rank := c.strs[claimNamespace], c.rank[claimNamespace]
-	names, ok := r.namesOf(raw.Tag)
+	names, ok, file := r.namesOf(raw.Tag)
 	switch {
+	case file && !ok:
+		// It is a container's file, and whose cannot be told: what the container
+		// wrote must not say it instead.
+		c.strs[claimNamespace], c.rank[claimNamespace] = "", rankStamped
+		return
 	case ok && rank > 0 && namespace == "":
 		return // two of them
 	case ok && rank == rankStamped && namespace != names.namespace:
@@ -225,15 +230,15 @@ func (s *Stamper) nameContainer(r *reader, w tenant.Write, c *claims, raw *Raw) 
 }
 
 // namesOf is namesOfTag, mostly of the tag that came before.
-func (r *reader) namesOf(tag string) (containerNames, bool) {
+func (r *reader) namesOf(tag string) (n containerNames, ok, file bool) {
 	if tag == "" {
-		return containerNames{}, false
+		return n, false, false
 	}
 	if tag != r.tag {
 		r.tag = tag
-		r.tagNames, r.tagged = namesOfTag(tag)
+		r.tagNames, r.tagged, r.tagFile = namesOfTag(tag)
 	}
-	return r.tagNames, r.tagged
+	return r.tagNames, r.tagged, r.tagFile
 }
 
 // podOf finds the pod that a record comes from, and takes from it what the record

@@ -35,6 +35,7 @@ func TestPodOfRecord(t *testing.T) {
 	cluster := scopetest.WriteCluster(tenant.Cluster{Name: "eu-1"}, scopetest.Owners{Of: of})
 	foreign := scopetest.WriteCluster(tenant.Cluster{Name: "eu-2"}, scopetest.Owners{Of: of})
 	const tag = "kubernetes.var.log.containers.web-5d.x_shop_main-" + containerID + ".log"
+	long := strings.Repeat("x", 180)
 	const meta = `"labels":{"app":"web","tier":"\u00e9"},"deployment":{"name":"web"}`
 	for name, tc := range map[string]struct {
 		w          tenant.Write
@@ -50,6 +51,13 @@ func TestPodOfRecord(t *testing.T) {
 		"by the tag, which goes before an application's namespace": {cluster, tag, `{"log":"a","namespace":"pay"}`, "team-shop", "web-5d.x",
 			`{"namespace_name":"shop","pod_name":"web-5d.x","pod_id":"u-1","container_name":"main","host":"n1",` + meta + `}`},
 		"a tag that contradicts the shipper": {cluster, tag, `{"log":"a","kubernetes":{"namespace_name":"pay","pod_name":"p"}}`, tenant.Unassigned, "p", `{"namespace_name":"pay","pod_name":"p"}`},
+		"a pod whose name is like a path":    {cluster, "kubernetes.var.log.pods.shop_a.var.log.containers.b_01234567-89ab-cdef-0123-456789abcdef.main.0.log", `{"log":"a","namespace":"pay"}`, "team-shop", "a.var.log.containers.b", ``},
+		"a static pod": {cluster, "kubernetes.var.log.pods.shop_web-5d.x_0123456789abcdef0123456789abcdef.main.0.log", `{"log":"a","namespace":"pay"}`, "team-shop", "web-5d.x",
+			`{"namespace_name":"shop","pod_name":"web-5d.x","pod_id":"u-1","container_name":"main","host":"n1",` + meta + `}`},
+		"a name so long that the kubelet cut the container off": {cluster, cutTag(long + "_shop_main-" + containerID), `{"log":"a","namespace":"pay"}`, "team-shop", long, ``},
+		"so long that the namespace is cut off": {cluster, cutTag(long + long + "_shop_main-" + containerID),
+			`{"log":"a","container_id":"` + containerID + `","kubernetes":{"namespace_name":"pay"}}`, tenant.Unassigned, "", `{"namespace_name":"pay"}`},
+		"a container's file with another name": {cluster, "kubernetes.var.log.containers.web.log", `{"log":"a","namespace":"pay"}`, tenant.Unassigned, "", ``},
 		"Docker's name": {cluster, "docker", `{"log":"a","container_name":"/k8s_main_web-5d.x_shop_u-1_0","source":"stdout"}`, "team-shop", "web-5d.x",
 			`{"namespace_name":"shop","pod_name":"web-5d.x","pod_id":"u-1","container_name":"main","host":"n1",` + meta + `}`},
 		"the container's id alone": {cluster, "docker", `{"log":"a","container_id":"` + containerID + `","container_name":"/x"}`, "team-shop", "web-5d.x",
@@ -86,6 +94,10 @@ func TestPodOfRecord(t *testing.T) {
 		t.Errorf("%s, %v", rec.Source, err)
 	}
 }
+
+// cutTag is the tag of a container's file as the kubelet calls it, which is not
+// longer than 255 bytes with its suffix.
+func cutTag(file string) string { return "kubernetes.var.log.containers." + file[:251] + ".log" }
 
 // FuzzPodOfRecord: whatever the document, what comes out is JSON, and nothing of
 // it is lost.

@@ -29,6 +29,7 @@ type reader struct {
 	tag      string // the last one
 	tagNames containerNames
 	tagged   bool // it names a container
+	tagFile  bool // it is that of a container's file, readable or not
 }
 
 // indexOf is an index that was made before.
