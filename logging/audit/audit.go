@@ -5,7 +5,7 @@
 //
 // What was done in an owned namespace is a record of its tenant, everything else
 // the system's. A batch is answered 200 when all of it is durable; one that comes
-// again is known by the id and stage of each of its events. What Secrets and
+// again is known by its events, each as a whole. What Secrets and
 // tokens hold is never stored.
 package audit
 

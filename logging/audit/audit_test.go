@@ -164,6 +164,19 @@ func TestSecretsAreLeftOut(t *testing.T) {
 	}
 }
 
+// A client may choose the auditID of its requests (Audit-ID): what it does under
+// one that was there is not taken for what was done before.
+func TestChosenID(t *testing.T) {
+	store := mem.New(mem.Options{})
+	api := newTestAPI(Options{Appender: store})
+	ref := `{"resource":"pods","namespace":"shop","name":"web-0"}`
+	post(t, api, scope, list(made("chosen", "get", ref, "")))
+	post(t, api, scope, list(made("chosen", "delete", ref, ""), made("chosen", "get", ref, "")))
+	if got := stored(t, store); len(got) != 2 || !strings.Contains(got[1].Message, "alice delete pods shop/web-0") {
+		t.Errorf("%+v", got)
+	}
+}
+
 // A batch that comes again, whole or in other company, is stored once; another
 // stage of an event is another record, and so is another cluster's.
 func TestIdempotent(t *testing.T) {

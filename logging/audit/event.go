@@ -62,6 +62,7 @@ func rawOf(src json.RawMessage, who string, owned func(namespace string) bool) (
 	if e.AuditID == "" || e.Stage == "" {
 		return raw, false, errors.New("auditID and stage are missing")
 	}
+	all := src
 	var out []string
 	if len(e.RequestObject)+len(e.ResponseObject) > 0 && (e.secret() || len(e.RequestObject)+len(e.ResponseObject) > objectsBytesMax) {
 		if src, out, err = withoutObjects(src); err != nil {
@@ -88,8 +89,12 @@ func rawOf(src json.RawMessage, who string, owned func(namespace string) bool) (
 		doc = append(append(doc, `,"redacted":`...), b...)
 	}
 	doc = append(append(append(doc, `,"audit":`...), src...), '}')
-	h := sha256.Sum256([]byte(who + "\x00audit\x00" + e.AuditID + "\x00" + e.Stage))
-	raw = logging.Raw{Source: doc, Time: e.StageTime, ID: hex.EncodeToString(h[:16]), Node: node, AddFields: true}
+	// Of all of it: a client may choose the auditID (header Audit-ID), and hide what
+	// it does next behind what it did before.
+	h := sha256.New()
+	_, _ = h.Write([]byte(who + "\x00audit\x00")) // a hash never fails
+	_, _ = h.Write(all)
+	raw = logging.Raw{Source: doc, Time: e.StageTime, ID: hex.EncodeToString(h.Sum(nil)[:16]), Node: node, AddFields: true}
 	if raw.Time.IsZero() {
 		raw.Time = e.Received
 	}
