@@ -71,7 +71,7 @@ func (a *appender) Append(ref storage.SeriesRef, ls labels.Labels, st, t int64, 
 	p, err := a.route(ls.Get("namespace"), t)
 	if err != nil {
 		a.store.m.refused.WithLabelValues(reasonOf(err)).Inc()
-		return 0, err
+		return 0, a.said(err)
 	}
 	ls = a.stamp(ls)
 	ref, err = p.app.Append(p.db.decodeRef(ref), ls, st, t, v, h, fh, opts)
@@ -79,7 +79,7 @@ func (a *appender) Append(ref storage.SeriesRef, ls labels.Labels, st, t int64, 
 		p.db.refused.Add(1)
 		a.store.refusals.add(p.db.id, a.cluster.Name, reasonOf(err))
 		a.store.m.refused.WithLabelValues(reasonOf(err)).Inc()
-		return 0, err
+		return 0, a.said(err)
 	}
 	p.samples++
 	p.exemplars += uint64(len(opts.Exemplars))
@@ -96,7 +96,7 @@ func (a *appender) AppendExemplars(ref storage.SeriesRef, ls labels.Labels, es [
 	}
 	p, err := a.route(ls.Get("namespace"), t)
 	if err != nil {
-		return 0, err
+		return 0, a.said(err)
 	}
 	ref, err = p.app.AppendExemplars(p.db.decodeRef(ref), a.stamp(ls), es)
 	if err != nil && !errors.Is(err, (*storage.AppendPartialError)(nil)) {
@@ -111,7 +111,7 @@ func (a *appender) AppendRef(ref storage.SeriesRef, namespace string, st, t int6
 	p, err := a.route(namespace, t)
 	if err != nil {
 		a.store.m.refused.WithLabelValues(reasonOf(err)).Inc()
-		return true, err
+		return true, a.said(err)
 	}
 	own := p.db.decodeRef(ref)
 	if own == 0 {
@@ -127,7 +127,19 @@ func (a *appender) AppendRef(ref storage.SeriesRef, namespace string, st, t int6
 	p.db.refused.Add(1)
 	a.store.refusals.add(p.db.id, a.cluster.Name, reasonOf(err))
 	a.store.m.refused.WithLabelValues(reasonOf(err)).Inc()
-	return true, err
+	return true, a.said(err)
+}
+
+// said is what the sender is told of a refusal. A cluster's credential reads
+// nothing: it does not learn what its tenants have from other clusters.
+func (a *appender) said(err error) error {
+	limit, ok := errors.AsType[*metrics.LimitError](err)
+	if _, own := a.w.Tenant(); own || !ok || limit.Most == nil {
+		return err
+	}
+	without := *limit
+	without.Most = nil
+	return &without
 }
 
 // PutMetadata implements metrics.RefAppender.

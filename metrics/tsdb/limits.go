@@ -45,9 +45,8 @@ func (l *seriesLimit) PreCreation(ls labels.Labels) error {
 	if n <= 0 || head.NumSeries() < uint64(n) {
 		return nil
 	}
-	return &metrics.LimitError{Reason: "series_limit", Text: func() string {
-		return fmt.Sprintf("the tenant has the %d active series that it may have (limits.series, or series= in the annotation oriel/limits); most are of %s: drop labels with many values, or ask for more",
-			n, top(head))
+	return &metrics.LimitError{Reason: "series_limit", Most: func() string { return top(head) }, Text: func() string {
+		return fmt.Sprintf("the tenant has the %d active series that it may have (limits.series, or series= in the annotation oriel/limits): drop labels with many values, or ask for more", n)
 	}}
 }
 
@@ -134,7 +133,7 @@ func (s *Store) admit(d *database, now time.Time) error {
 	if after == 0 {
 		return nil
 	}
-	return &metrics.LimitError{Reason: "rate_limit", After: after, Text: func() string {
-		return fmt.Sprintf("the tenant sends more than the %d samples a second that it may (limits.samples); most series are of %s: scrape less often, drop series, or ask for more", n, top(d.db.Head()))
+	return &metrics.LimitError{Reason: "rate_limit", After: after, Most: func() string { return top(d.db.Head()) }, Text: func() string {
+		return fmt.Sprintf("the tenant sends more than the %d samples a second that it may (limits.samples): scrape less often, drop series, or ask for more", n)
 	}}
 }

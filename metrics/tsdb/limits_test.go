@@ -84,6 +84,40 @@ func TestRateLimit(t *testing.T) {
 	}
 }
 
+// A tenant that has enough is told what it has most of. A cluster, whose agent
+// sends for it, is not: what the tenant has may come from another cluster.
+func TestOffendersAreTheTenantsOwn(t *testing.T) {
+	clock := now
+	s := open(t, t.TempDir(), Options{
+		Clock:     func() time.Time { return clock },
+		SeriesMax: func(id tenant.ID) int { return map[tenant.ID]int{"shop": 2}[id] }, SamplesPerSecond: func(tenant.ID) int { return 1 },
+	})
+	owners := scopetest.Owners{Of: map[string]tenant.ID{"eu-1/shop": "shop", "eu-2/shop": "shop"}}
+	put(t, s, scopetest.WriteCluster(eu1, owners), map[string]float64{`secret_orders_total{namespace="shop",a="1"}`: 1, `secret_orders_total{namespace="shop",a="2"}`: 1}, now)
+	eu2 := scopetest.WriteCluster(tenant.Cluster{Name: "eu-2"}, owners)
+	try := func(w tenant.Write, limit string) {
+		t.Helper()
+		app := s.Appender(context.Background(), w)
+		_, err := app.Append(0, parse(t, `m{namespace="shop"}`), 0, clock.UnixMilli(), 1, nil, nil, storage.AOptions{})
+		_, own := w.Tenant()
+		if err == nil || !strings.Contains(err.Error(), limit) || strings.Contains(err.Error(), "secret_orders_total (2)") != own {
+			t.Errorf("%s is told: %v", w.Who(), err)
+		}
+		if err := app.Rollback(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	try(eu2, "limits.series")
+	try(scopetest.Write("shop"), "limits.series")
+	times := []time.Time{}
+	for i := range 20 {
+		times = append(times, now.Add(time.Duration(i+1)*time.Second))
+	}
+	put(t, s, scopetest.WriteCluster(eu1, owners), map[string]float64{`secret_orders_total{namespace="shop",a="1"}`: 1}, times...)
+	try(eu2, "limits.samples")
+	try(scopetest.Write("shop"), "limits.samples")
+}
+
 // An agent that was cut off for hours, while another cluster of the tenant wrote
 // on, is not too late.
 func TestCatchUp(t *testing.T) {
