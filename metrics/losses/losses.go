@@ -11,6 +11,7 @@ package losses
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -30,7 +31,9 @@ import (
 const Name = "oriel_log_records_lost_total"
 
 const (
-	seriesMax = 20_000         // at once; what is beyond is added up without its node
+	// seriesMax is how many there are at once. What is beyond is added up without its
+	// node, then without its namespace, which a sender may choose.
+	seriesMax = 20_000
 	forgotten = 24 * time.Hour // without a loss, a series ends
 )
 
@@ -88,15 +91,15 @@ func (l *Losses) Add(w tenant.Write, loss Loss) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c := l.series[k]
-	if c == nil {
-		if len(l.series) >= seriesMax && k.node != "" {
-			k.node = ""
+	for _, drop := range [...]*string{&k.node, &k.namespace} {
+		if c == nil && len(l.series) >= seriesMax {
+			*drop = ""
 			c = l.series[k]
 		}
-		if c == nil {
-			c = &counter{w: w}
-			l.series[k] = c
-		}
+	}
+	if c == nil {
+		c = &counter{w: w}
+		l.series[k] = c
 	}
 	c.w, c.changed = w, l.o.Clock()
 	c.total += float64(loss.Records)
@@ -117,6 +120,7 @@ func (l *Losses) Run(ctx context.Context) error {
 }
 
 // write gives each series a sample. What cannot be written now is, with the next.
+// What is refused is so for its own tenant, and takes nobody else's with it.
 func (l *Losses) write(ctx context.Context) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -132,8 +136,10 @@ func (l *Losses) write(ctx context.Context) {
 	for _, keys := range by {
 		app := l.o.Appendable(l.series[keys[0]].w).AppenderV2(ctx)
 		err := error(nil)
+		taken := keys[:0]
 		for _, k := range keys {
 			c := l.series[k]
+			err = nil
 			if !c.begun {
 				// A counter begins at 0, so that increase() sees the first loss.
 				err = appendSample(app, k, now.Add(-l.o.Every), 0)
@@ -141,9 +147,14 @@ func (l *Losses) write(ctx context.Context) {
 			if err == nil {
 				err = appendSample(app, k, now, c.total)
 			}
+			if refused(err) {
+				err = nil
+				continue
+			}
 			if err != nil {
 				break
 			}
+			taken = append(taken, k)
 		}
 		if err == nil {
 			err = app.Commit()
@@ -154,10 +165,17 @@ func (l *Losses) write(ctx context.Context) {
 			l.o.Logger.Warn("losses of log records could not be written as metrics", "error", err)
 			continue
 		}
-		for _, k := range keys {
+		for _, k := range taken {
 			l.series[k].begun = true
 		}
 	}
+}
+
+// refused tells what the store holds against one sample, and counts itself, from
+// what keeps it from storing any.
+func refused(err error) bool {
+	return errors.Is(err, storage.ErrOutOfBounds) || errors.Is(err, storage.ErrOutOfOrderSample) ||
+		errors.Is(err, storage.ErrTooOldSample) || errors.Is(err, storage.ErrDuplicateSampleForTimestamp)
 }
 
 func appendSample(app storage.AppenderV2, k key, at time.Time, v float64) error {

@@ -1,6 +1,8 @@
 package losses
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,6 +58,40 @@ func TestLosses(t *testing.T) {
 			t.Errorf("%s: %d series, %v", id, n, set.Err())
 		}
 		q.Close()
+	}
+}
+
+// A tenant that has as many series as it may keeps no other from seeing its losses.
+func TestRefusedAlone(t *testing.T) {
+	store, err := tsdb.Open(t.TempDir(), tsdb.Options{LabelValueBytesMax: 30})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	of := map[string]tenant.ID{"eu-1/shop": "shop"}
+	long := strings.Repeat("x", 40)
+	of["eu-1/"+long] = "long"
+	w := scopetest.WriteCluster(tenant.Cluster{Name: "eu-1"}, scopetest.Owners{Of: of})
+	for i := range 20 { // in whatever order they are written
+		now := time.Now().Add(time.Duration(i) * time.Minute)
+		l := New(Options{Appendable: func(w tenant.Write) metrics.Appendable { return metrics.Scoped(store, w) }, Clock: func() time.Time { return now }})
+		l.Add(w, Loss{Namespace: long, Reason: "quota", Records: 1})
+		l.Add(w, Loss{Namespace: "shop", Reason: "quota", Records: 1})
+		l.write(t.Context())
+		if k := (key{w.Who(), "shop", "", "quota"}); !l.series[k].begun {
+			t.Fatal("the other tenant's losses are not written")
+		}
+	}
+}
+
+// Who may choose the namespaces of what is lost does not fill the memory.
+func TestBounded(t *testing.T) {
+	l := New(Options{})
+	for i := range seriesMax + 100 {
+		l.Add(scopetest.Write("shop"), Loss{Namespace: fmt.Sprint("n", i), Node: "n1", Reason: "quota", Records: 1})
+	}
+	if n := len(l.series); n != seriesMax+1 || l.series[key{scopetest.Write("shop").Who(), "", "", "quota"}].total != 100 {
+		t.Errorf("%d series", n)
 	}
 }
 
