@@ -139,7 +139,7 @@ func (r *Recorder) Run(ctx context.Context) error {
 	}
 	// What was read and is not durable is read again by the next Run.
 	r.save(true)
-	return nil
+	return nil //nolint:nilerr // a cancelled ctx is the orderly end
 }
 
 func sleep(ctx context.Context, d time.Duration) {

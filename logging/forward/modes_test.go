@@ -87,7 +87,7 @@ func TestModes(t *testing.T) {
 // TestCaptured replays frames as they were captured from Fluent Bit 5.1, to the byte
 // but for their times.
 func TestCaptured(t *testing.T) {
-	sec := binary.BigEndian.AppendUint32(nil, uint32(now()))
+	sec := binary.BigEndian.AppendUint32(nil, now())
 	for name, frame := range map[string][]byte{
 		// [["t", [[[EventTime, {}], {"message": "x"}]]]]: no options without require_ack_response.
 		"defaults":        slices.Concat([]byte("\x92\xa1t\x91\x92\x92\xd7\x00"), sec, []byte("\x00\x00\x00\x01\x80\x81\xa7message\xa1x")),

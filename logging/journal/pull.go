@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -88,7 +89,7 @@ func (o *PullOptions) get(ctx context.Context, path string, header http.Header) 
 	}
 	resp, err := o.Client.Do(req)
 	if err != nil {
-		if ue, ok := err.(*url.Error); ok {
+		if ue, ok := errors.AsType[*url.Error](err); ok {
 			err = ue.Err // the URL is said below
 		}
 		return nil, fmt.Errorf("%s%s: %w", o.URL, path, err)

@@ -83,7 +83,7 @@ func (src *source) run(ctx context.Context, read func(ctx context.Context) error
 		before := src.at.Cursor
 		err := errors.Join(read(ctx), src.save(true))
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // a cancelled ctx is the orderly end
 		}
 		src.s.restarts.WithLabelValues(src.kind).Inc()
 		if src.at.Cursor != before {

@@ -65,7 +65,6 @@ type Memory struct {
 	byContainer map[string]byID // by the id alone, without the runtime's name
 	gone        []*pod          // in the order in which they went
 	dirty       map[string]*pod // by UID, not in the file yet
-	forgotten   int             // since the file was written anew
 }
 
 type name struct{ namespace, name string }

@@ -180,7 +180,7 @@ func refused(err error) bool {
 
 func appendSample(app storage.AppenderV2, k key, at time.Time, v float64) error {
 	b := labels.NewScratchBuilder(5)
-	b.Add(labels.MetricName, Name)
+	b.Add(model.MetricNameLabel, Name)
 	b.Add("job", "oriel")
 	for _, p := range [...][2]string{{"namespace", k.namespace}, {"node", k.node}, {"reason", k.reason}} {
 		if p[1] != "" {

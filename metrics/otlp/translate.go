@@ -76,7 +76,7 @@ type appender struct {
 
 func (a *appender) Append(ref storage.SeriesRef, ls labels.Labels, st, t int64, v float64, h *histogram.Histogram, fh *histogram.FloatHistogram, opts storage.AOptions) (storage.SeriesRef, error) {
 	if a.failed != nil {
-		return 0, nil
+		return 0, nil //nolint:nilerr // the request as a whole fails by it
 	}
 	ls = a.place(ls)
 	if t > a.maxMillis {

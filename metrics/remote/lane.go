@@ -69,7 +69,7 @@ func (l *lane) run(ctx context.Context, handle func(context.Context, *parcel) (d
 		window, pos, err := l.next(ctx)
 		if err != nil {
 			if ctx.Err() != nil {
-				return nil
+				return nil //nolint:nilerr // a cancelled ctx is the orderly end
 			}
 			if errors.Is(err, context.Canceled) {
 				continue // there is something to send again
@@ -83,7 +83,7 @@ func (l *lane) run(ctx context.Context, handle func(context.Context, *parcel) (d
 		seen, err := l.send(ctx, window, handle)
 		if err != nil {
 			if ctx.Err() != nil {
-				return nil // the window is still in the queue
+				return nil //nolint:nilerr // a cancelled ctx is the orderly end: the window is still in the queue
 			}
 			if began, ok := errors.AsType[*errEpoch](err); ok {
 				l.beginAgain(began.epoch)
@@ -93,7 +93,7 @@ func (l *lane) run(ctx context.Context, handle func(context.Context, *parcel) (d
 		}
 		if err := l.passed(pos, seen); err != nil {
 			if ctx.Err() != nil {
-				return nil
+				return nil //nolint:nilerr // a cancelled ctx is the orderly end
 			}
 			return fmt.Errorf("acknowledge in the queue of samples: %w", err)
 		}

@@ -114,7 +114,7 @@ func (m *monitor) readPodMonitor(s *monitoringv1.PodMonitorSpec) {
 	})
 	for i := range s.PodMetricsEndpoints {
 		p := &s.PodMetricsEndpoints[i]
-		e := endpoint{index: i, target: p.TargetPort}
+		e := endpoint{index: i, target: p.TargetPort} //nolint:staticcheck // deprecated is not gone: people have it in their objects
 		if p.Port != nil {
 			e.port = *p.Port
 		}
@@ -143,7 +143,7 @@ func (m *monitor) readServiceMonitor(s *monitoringv1.ServiceMonitorSpec) {
 			path: p.Path, scheme: p.Scheme, params: p.Params, interval: p.Interval, timeout: p.ScrapeTimeout,
 			honorLabels: p.HonorLabels, running: p.FilterRunning, relabel: p.RelabelConfigs, metric: p.MetricRelabelConfigs,
 			auth:  monitoringv1.HTTPConfig{HTTPConfigWithoutTLS: p.HTTPConfigWithoutTLS},
-			proxy: p.ProxyConfig, tokenFile: p.BearerTokenFile,
+			proxy: p.ProxyConfig, tokenFile: p.BearerTokenFile, //nolint:staticcheck // deprecated is not gone
 		}
 		if t := p.TLSConfig; t != nil {
 			sh.auth.TLSConfig = &t.SafeTLSConfig
@@ -350,7 +350,7 @@ func relabelings(what string, in []monitoringv1.RelabelConfig) ([]*relabel.Confi
 		if r.Action != "" {
 			c.Action = relabel.Action(strings.ToLower(r.Action))
 		}
-		c.TargetLabel, c.Modulus = r.TargetLabel, uint64(max(r.Modulus, 0))
+		c.TargetLabel, c.Modulus = r.TargetLabel, max(r.Modulus, 0)
 		if r.Regex != "" {
 			re, err := relabel.NewRegexp(r.Regex)
 			if err != nil {

@@ -167,7 +167,7 @@ func (m *Manager) authorize(mon *monitor, e *endpoint, c *config.ScrapeConfig) (
 		}
 		h.Authorization = &commonconfig.Authorization{Type: typ, Credentials: commonconfig.Secret(secret(a.Credentials))}
 	}
-	if s := e.auth.BearerTokenSecret; s != nil && s.Name != "" {
+	if s := e.auth.BearerTokenSecret; s != nil && s.Name != "" { //nolint:staticcheck // deprecated is not gone
 		h.Authorization = &commonconfig.Authorization{Type: "Bearer", Credentials: commonconfig.Secret(secret(s))}
 	}
 	if t := e.auth.TLSConfig; t != nil {

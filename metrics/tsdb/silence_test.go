@@ -7,7 +7,6 @@ import (
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
 
-	"github.com/oriel-project/oriel/metrics"
 	"github.com/oriel-project/oriel/tenant"
 	"github.com/oriel-project/oriel/tenant/scopetest"
 )
@@ -33,7 +32,7 @@ func TestSilentClusterEnds(t *testing.T) {
 	ask := func(query string, at time.Time) int {
 		t.Helper()
 		e := promql.NewEngine(promql.EngineOpts{MaxSamples: 1e6, Timeout: time.Minute, EnableAtModifier: true, EnableNegativeOffset: true, Parser: parser.NewParser(parser.Options{})})
-		var q metrics.Queryable = s.Queryable(scopetest.Read("a"))
+		q := s.Queryable(scopetest.Read("a"))
 		one, err := e.NewInstantQuery(t.Context(), q, nil, query, at)
 		if err != nil {
 			t.Fatal(err)

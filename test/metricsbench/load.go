@@ -16,11 +16,10 @@ const perRequest = 2000
 // them, and is by a quarter a large counter, a small one, a random gauge or a
 // constant.
 type load struct {
-	series  int
-	names   [][]string // pairs of name and value, by series
-	values  []float64
-	r       *rand.Rand
-	symbols map[string]uint32
+	series int
+	names  [][]string // pairs of name and value, by series
+	values []float64
+	r      *rand.Rand
 }
 
 func newLoad(series int, namespaceOf func(i int) string) *load {

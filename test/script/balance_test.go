@@ -77,11 +77,11 @@ func (p *program) balanced(r *lossRun, dir string) {
 		query := "/t/%s/api/v1/query?query=oriel_log_records_lost_total{reason='quota'}"
 		out, ok, err := request("GET", p.http+fmt.Sprintf(query, "noisy"), "", "", []string{"token=" + p.token})
 		if err != nil || !ok || !strings.Contains(out, `"namespace":"noisy"`) {
-			return fmt.Errorf("the tenant does not see what it lost: %v %s", err, out)
+			return fmt.Errorf("the tenant does not see what it lost: %w %s", err, out)
 		}
 		out, ok, err = request("GET", p.http+fmt.Sprintf(query, "calm"), "", "", []string{"token=" + p.token})
 		if err != nil || !ok || !strings.Contains(out, `"result":[]`) {
-			return fmt.Errorf("another one does: %v %s", err, out)
+			return fmt.Errorf("another one does: %w %s", err, out)
 		}
 		return nil
 	})

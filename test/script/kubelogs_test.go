@@ -88,7 +88,7 @@ func TestKubernetesLogs(t *testing.T) {
 	find := func(token, query string) (docs []map[string]any, err error) {
 		out, ok, err := request("GET", central.http+"/es/_search?size=100&q="+url.QueryEscape(query), "", "", []string{"token=" + token})
 		if err != nil || !ok {
-			return nil, fmt.Errorf("%v %s", err, out)
+			return nil, fmt.Errorf("%w %s", err, out)
 		}
 		var r struct {
 			Hits struct {
