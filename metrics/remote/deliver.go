@@ -55,6 +55,21 @@ func (s *Sender) Durable(epoch string, generation uint64) error {
 	return errors.Join(errs...)
 }
 
+// began has the lanes send again what a receiver of another epoch may have lost,
+// before the main one sends what is newer.
+func (s *Sender) began(epoch string) {
+	for _, l := range s.lanes() {
+		l.began(epoch)
+	}
+}
+
+func (s *Sender) epoch() string {
+	if e := s.lastEpoch.Load(); e != nil {
+		return *e
+	}
+	return ""
+}
+
 func (s *Sender) lanes() []*lane {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -181,6 +196,9 @@ func (s *Sender) deliverEach(ctx context.Context, p *parcel, patience time.Durat
 			return last, err
 		}
 		if d.epoch != "" {
+			if last.epoch != "" && last.epoch != d.epoch {
+				return last, &errEpoch{d.epoch} // what went before may be gone
+			}
 			last = d
 		}
 	}

@@ -45,8 +45,13 @@ func newLane(s *Sender, q Queue) *lane {
 	return l
 }
 
-// busy reports whether there is something that was not answered yet.
-func (l *lane) busy() bool { return l.q.More(l.sent.Load()) }
+// busy reports whether there is something that was not answered yet, or has to be
+// sent again.
+func (l *lane) busy() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.rewind || l.q.More(l.sent.Load())
+}
 
 // parcel is what goes in one request: items of one owner, in order.
 type parcel struct {
@@ -63,9 +68,7 @@ type parcel struct {
 // fails.
 func (l *lane) run(ctx context.Context, handle func(context.Context, *parcel) (durability, error)) error {
 	for {
-		if l.takeRewind() {
-			l.sent.Store(l.q.Acked())
-		}
+		l.takeRewind()
 		window, pos, err := l.next(ctx)
 		if err != nil {
 			if ctx.Err() != nil {
@@ -87,6 +90,7 @@ func (l *lane) run(ctx context.Context, handle func(context.Context, *parcel) (d
 			}
 			if began, ok := errors.AsType[*errEpoch](err); ok {
 				l.beginAgain(began.epoch)
+				l.s.began(began.epoch)
 				continue
 			}
 			return err
@@ -237,6 +241,7 @@ func (l *lane) passed(pos uint64, seen []durability) error {
 
 // meet compares the receiver's epoch with the one before; l.mu is held.
 func (l *lane) meet(epoch string) {
+	l.s.lastEpoch.Store(&epoch)
 	if epoch != l.epoch {
 		if l.epoch != "" && len(l.waiting) > 0 {
 			l.rewind = true
@@ -267,10 +272,23 @@ func (l *lane) durable(epoch string, generation uint64) error {
 	return l.q.Ack(ack)
 }
 
+// knownEpoch is the receiver's as this lane or, before it has an answer, another one
+// knows it.
 func (l *lane) knownEpoch() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.epoch == "" {
+		return l.s.epoch()
+	}
 	return l.epoch
+}
+
+// began tells the lane of an epoch that another one met: what it may have lost goes
+// before what others send.
+func (l *lane) began(epoch string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.meet(epoch)
 }
 
 // beginAgain sends again from what is durable: the receiver said that it is of
@@ -281,14 +299,14 @@ func (l *lane) beginAgain(epoch string) {
 	l.epoch, l.waiting, l.rewind = epoch, nil, true
 }
 
-func (l *lane) takeRewind() bool {
+func (l *lane) takeRewind() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	r := l.rewind
-	if r {
-		l.rewind, l.waiting = false, nil
-		l.s.m.rewinds.Inc()
-		l.s.opts.Logger.Warn("remote_write_repeats", "reason", "central began anew; what it may not have made durable is sent again")
+	if !l.rewind {
+		return
 	}
-	return r
+	l.sent.Store(l.q.Acked())
+	l.rewind, l.waiting = false, nil
+	l.s.m.rewinds.Inc()
+	l.s.opts.Logger.Warn("remote_write_repeats", "reason", "central began anew; what it may not have made durable is sent again")
 }

@@ -244,6 +244,66 @@ func TestOneTenantsRefusalHoldsUpNobody(t *testing.T) {
 	}
 }
 
+// TestHeldGoesFirstToAnotherEpoch: central answers what waited in a tenant's own queue,
+// and loses power before it is durable. What the tenant has sent since comes behind it.
+func TestHeldGoesFirstToAnotherEpoch(t *testing.T) {
+	var (
+		mu    sync.Mutex
+		full  = true
+		epoch = "e1"
+		got   []float64
+	)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		vs, _ := decoded(t, r)
+		mu.Lock()
+		defer mu.Unlock()
+		w.Header().Set(DurabilityHeader, durability{epoch, 1, 0}.String())
+		switch known := r.Header.Get(DurabilityHeader); {
+		case full:
+			w.WriteHeader(http.StatusTooManyRequests)
+		case known != "" && known != epoch:
+			w.WriteHeader(http.StatusPreconditionFailed)
+		default:
+			got = append(got, vs...)
+		}
+	}))
+	defer srv.Close()
+	has := func(n int) func() bool {
+		return func() bool { mu.Lock(); defer mu.Unlock(); return len(got) >= n }
+	}
+	s, err := NewSender(SenderOptions{
+		Queue: openQueue(t, t.TempDir()), URL: srv.URL, Owner: strings.ToUpper,
+		Held: func(string) (Queue, error) { return openQueue(t, t.TempDir()), nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.backoffMin, s.putOffMax = time.Millisecond, 5*time.Millisecond
+	defer start(t, s.Run)()
+	for i := range 5 {
+		appendTo(t, s, float64(i), "shop")
+	}
+	eventually(t, "the tenant's queue", func() bool { return !s.main.busy() })
+	mu.Lock()
+	full = false
+	mu.Unlock()
+	eventually(t, "what waited", has(5))
+	eventually(t, "an empty queue", func() bool { return !slices.ContainsFunc(s.lanes(), (*lane).busy) })
+	// The main queue's own answers are of that epoch, too.
+	appendTo(t, s, 5, "shop")
+	eventually(t, "what came after", has(6))
+	mu.Lock()
+	epoch, got = "e2", nil
+	mu.Unlock()
+	appendTo(t, s, 6, "shop")
+	eventually(t, "everything again", has(7))
+	mu.Lock()
+	defer mu.Unlock()
+	if !slices.IsSorted(got) {
+		t.Errorf("not in order: %v", got)
+	}
+}
+
 // TestMerge: what goes in one request is what was in several.
 func TestMerge(t *testing.T) {
 	var bodies [][]byte

@@ -84,6 +84,8 @@ type Sender struct {
 	url  string
 	v1   atomic.Bool // the receiver speaks 1.0 only
 
+	lastEpoch atomic.Pointer[string] // of the receiver, as any lane met it; nil: none
+
 	backoffMin time.Duration // tests are faster
 	putOffMax  time.Duration // likewise
 
