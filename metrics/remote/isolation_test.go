@@ -220,6 +220,10 @@ func TestRateOfOneTenantHoldsUpNobody(t *testing.T) {
 	if code, says := sendSeries(t, h, true, now.Add(time.Second), of("noisy", 5)...); code != http.StatusTooManyRequests || !strings.Contains(says, "limits.samples") {
 		t.Errorf("alone: %d %s", code, says)
 	}
+	// One that can never be stored takes none of the others with it.
+	if code, says := sendSeries(t, h, true, now.Add(time.Second), append(of("noisy", 5), labels.FromStrings("namespace", "noisy"))...); code != http.StatusTooManyRequests || !strings.Contains(says, "limits.samples") {
+		t.Errorf("with a bad one: %d %s", code, says)
+	}
 	code, says := sendSeries(t, h, true, now.Add(time.Second), append(of("noisy", 5), of("calm", 5)...)...)
 	if code != http.StatusBadRequest || !strings.Contains(says, "5 samples were refused") || !strings.Contains(says, "limits.samples") {
 		t.Errorf("beside others: %d %s", code, says)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -160,9 +161,9 @@ func (rc *Receiver) write(w http.ResponseWriter, r *http.Request) {
 		// The store's own errors may name files: they are the log's.
 		rc.opts.Logger.Error("remote_write_not_stored", "err", err)
 		answer(http.StatusInternalServerError, "the samples could not be stored; send them again")
-	case refused.limited > 0 && refused.n == 0 && stored.all() == 0:
+	case refused.limited > 0 && stored.all() == 0: // bad ones among them are refused when they are let in
 		w.Header().Set("Retry-After", strconv.Itoa(int(refused.after/time.Second)+1))
-		answer(http.StatusTooManyRequests, "nothing is stored, send it again: "+refused.reasons[0])
+		answer(http.StatusTooManyRequests, "nothing is stored, send it again: "+strings.Join(refused.reasons, "; "))
 	default:
 		if version == "2.0" {
 			for name, n := range map[string]int{"Samples": stored.samples, "Histograms": stored.histograms, "Exemplars": stored.exemplars} {
