@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -17,9 +18,10 @@ import (
 )
 
 // Append implements logging.Appender. A record that has no id gets one that
-// depends on the batch's key and its place in it alone, where there is a key: a
+// depends on the batch's key and what is in it alone, where there is a key: a
 // batch that comes again meets what is there, restarts or not, as long as it is
-// kept.
+// kept. Its place does not count: a batch may come again with fewer records, whose
+// tenant is over its quota now, or with more.
 func (s *Store) Append(ctx context.Context, w tenant.Write, b logging.Batch) ([]logging.ItemResult, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -29,6 +31,7 @@ func (s *Store) Append(ctx context.Context, w tenant.Write, b logging.Batch) ([]
 	}
 	out := make([]logging.ItemResult, len(b.Records))
 	todo := make([]*item, 0, len(b.Records))
+	ids := keyedIDs{key: b.Key}
 	for i := range b.Records {
 		it := &item{rec: b.Records[i], out: &out[i]}
 		if !logging.MayWrite(w, &it.rec) {
@@ -36,7 +39,7 @@ func (s *Store) Append(ctx context.Context, w tenant.Write, b logging.Batch) ([]
 			continue
 		}
 		if it.derived = it.rec.ID == ""; it.derived && b.Key != "" {
-			it.rec.ID, it.derived = keyedID(b.Key, i), false
+			it.rec.ID, it.derived = ids.of(&it.rec), false
 		}
 		todo = append(todo, it)
 	}
@@ -78,9 +81,26 @@ type item struct {
 	out     *logging.ItemResult
 }
 
-// keyedID is the id of a record without one that came in a batch with a key.
-func keyedID(key string, place int) string {
-	sum := sha256.Sum256([]byte(key + "\x00" + strconv.Itoa(place)))
+// keyedIDs gives ids to the records without one of a batch that has a key.
+type keyedIDs struct {
+	key  string
+	seen map[[sha256.Size]byte]int // how many of each there were
+}
+
+func (k *keyedIDs) of(r *logging.Record) string {
+	h := sha256.New()
+	for _, part := range [...]string{k.key, string(r.Tenant), r.Index} {
+		io.WriteString(h, part)
+		h.Write([]byte{0})
+	}
+	h.Write(r.Source)
+	what := [sha256.Size]byte(h.Sum(nil))
+	n := k.seen[what]
+	if k.seen == nil {
+		k.seen = map[[sha256.Size]byte]int{}
+	}
+	k.seen[what] = n + 1
+	sum := sha256.Sum256(strconv.AppendInt(what[:], int64(n), 10))
 	return strings.ToLower(base32.HexEncoding.EncodeToString(sum[:15]))
 }
 
