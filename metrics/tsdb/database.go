@@ -42,6 +42,7 @@ type database struct {
 	writing sync.Mutex  // one transaction at a time is written; see torn.go
 	torn    atomic.Bool // set under writing
 	closed  atomic.Bool // its logs are complete on disk
+	ended   atomic.Bool // nobody writes to it any more, also where closing it failed
 	synced  [2]int      // the last segments of wal and wbl that were synced; Sync's own
 
 	mu      sync.Mutex // guards refs, closing, idle
@@ -98,6 +99,7 @@ func (d *database) close(ctx context.Context) error {
 func (d *database) end() error {
 	err := d.db.Close()
 	d.closed.Store(err == nil)
+	d.ended.Store(true)
 	return err
 }
 

@@ -94,16 +94,26 @@ func (s *Store) Sync() error {
 		late []*database // which cannot be synced now, and did not fail
 	)
 	for db := range dirty {
-		if !db.acquire() {
-			// Its log is synced as it is closed.
-			if !db.closed.Load() {
+		used := db.acquire()
+		if !used {
+			// Its log is synced as it is closed. Where that failed its files are there
+			// still, and nobody will write to them as this database.
+			switch {
+			case db.closed.Load():
+				continue
+			case !db.ended.Load():
 				late = append(late, db)
+				continue
 			}
-			continue
 		}
 		gate <- struct{}{}
 		wg.Go(func() {
-			defer func() { db.release(); <-gate }()
+			defer func() {
+				if used {
+					db.release()
+				}
+				<-gate
+			}()
 			if err := db.sync(filepath.Join(s.dir, string(db.id))); err != nil {
 				mu.Lock()
 				errs, late = append(errs, fmt.Errorf("sync the metrics of %s: %w", db.id, err)), append(late, db)

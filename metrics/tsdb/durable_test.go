@@ -55,6 +55,37 @@ func TestACommitIsDurableOnceItsGenerationIs(t *testing.T) {
 	}
 }
 
+// A database that failed to close, as on a disk that was full, is synced by its files:
+// it holds up the durability of the others for no longer than that.
+func TestADatabaseThatFailedToCloseIsSynced(t *testing.T) {
+	s, err := Open(t.TempDir(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	put(t, s, scopetest.Write("a"), map[string]float64{"m": 1}, time.Now())
+	db, err := s.database("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.release()
+	s.mu.Lock()
+	delete(s.dbs, "a") // as retire does
+	s.mu.Unlock()
+	if err := db.close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	db.closed.Store(false) // it said so
+	put(t, s, scopetest.Write("b"), map[string]float64{"m": 1}, time.Now())
+	_, generation, _ := s.Durability()
+	if err := s.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, durable := s.Durability(); durable < generation {
+		t.Errorf("%d of %d is durable", durable, generation)
+	}
+}
+
 func dirty(s *Store) int {
 	s.generations.mu.Lock()
 	defer s.generations.mu.Unlock()
