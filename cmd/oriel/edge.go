@@ -89,7 +89,8 @@ func newEdge(o edgeOptions) (*edge, error) {
 		return nil, err
 	}
 	if o.kube != nil {
-		if e.logs, err = newKubeLogs(o, pods); err != nil {
+		since := func(namespace string) time.Time { return e.watcher.Since(namespace) } // asked when records come
+		if e.logs, err = newKubeLogs(o, pods, since); err != nil {
 			return nil, err
 		}
 		e.watcher = kube.New(kube.Options{

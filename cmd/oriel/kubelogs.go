@@ -35,10 +35,10 @@ type kubeLogs struct {
 }
 
 // newKubeLogs makes it of the informers that the scraper starts, and lets the
-// stamper of the edge know the pods.
-func newKubeLogs(o edgeOptions, shared informers.SharedInformerFactory) (*kubeLogs, error) {
+// stamper of the edge know the pods. since is that of pods.Options.
+func newKubeLogs(o edgeOptions, shared informers.SharedInformerFactory, since func(namespace string) time.Time) (*kubeLogs, error) {
 	memory, err := pods.Open(pods.Options{
-		File: o.dir.Path(dirKube, podsFile), Keep: time.Duration(o.cfg.Kubernetes.PodsKept), Logger: o.log, Registerer: o.reg,
+		File: o.dir.Path(dirKube, podsFile), Keep: time.Duration(o.cfg.Kubernetes.PodsKept), Since: since, Logger: o.log, Registerer: o.reg,
 	})
 	if err != nil {
 		return nil, err

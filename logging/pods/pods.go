@@ -35,7 +35,10 @@ type Options struct {
 	// Keep is how long a pod is remembered that is gone; 0 means 6 hours.
 	Keep time.Duration
 	// GoneMax is how many of those are remembered at most, the newest; 0 means 50,000.
-	GoneMax    int
+	GoneMax int
+	// Since tells when the namespace that has a name now was made, and the zero time
+	// where there is none; nil: not known. It must be quick.
+	Since      func(namespace string) time.Time
 	Clock      clock.Clock           // nil: the machine's
 	Logger     *slog.Logger          // nil: discard
 	Registerer prometheus.Registerer // nil: metrics are counted and not shown
@@ -175,6 +178,9 @@ func (m *Memory) Pod(ref logging.PodRef, at time.Time) (out logging.Pod, ok bool
 	if p == nil {
 		p = pick(m.byName[name{ref.Namespace, ref.Name}], at)
 	}
+	if p != nil && m.former(p, at) {
+		p = nil
+	}
 	if p == nil {
 		m.m.joins.WithLabelValues("unknown").Inc()
 		return logging.Pod{}, false
@@ -184,6 +190,16 @@ func (m *Memory) Pod(ref logging.PodRef, at time.Time) (out logging.Pod, ok bool
 		Namespace: p.Namespace, Name: p.Name, UID: p.UID, Node: p.Node, Container: container,
 		Labels: string(p.Labels), OwnerKind: p.OwnerKind, OwnerName: p.OwnerName,
 	}, true
+}
+
+// former tells whether a pod was one of a namespace that is gone, and at a time of
+// the one that has its name now, which may be another team's.
+func (m *Memory) former(p *pod, at time.Time) bool {
+	if !p.over() || m.o.Since == nil {
+		return false
+	}
+	since := m.o.Since(p.Namespace)
+	return !since.IsZero() && p.Created.Before(since) && !at.Before(since)
 }
 
 // pick finds the life of a name that a time falls into, else the one that began

@@ -90,6 +90,49 @@ func TestRemembers(t *testing.T) {
 	}
 }
 
+// A namespace that was deleted and made again may be another team's: what is known
+// of the pods of before is not for the records of now, whatever they name.
+func TestNamespaceMadeAgain(t *testing.T) {
+	made := noon
+	m, err := Open(Options{Clock: func() time.Time { return noon }, Since: func(namespace string) time.Time {
+		if namespace == "gone" {
+			return time.Time{}
+		}
+		return made
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, namespace := range []string{"shop", "gone"} {
+		m.seen(newPod(namespace, "db-0", "old-"+namespace, noon, nil))
+		m.lost("old-" + namespace)
+	}
+	at := noon.Add(2 * time.Hour)
+	known := func(ref logging.PodRef, at time.Time) bool {
+		_, ok := m.Pod(ref, at)
+		return ok
+	}
+	if !known(logging.PodRef{Namespace: "shop", Name: "db-0"}, at) {
+		t.Error("a pod that is gone is not known while its namespace is there")
+	}
+	made = noon.Add(time.Hour)
+	for _, ref := range []logging.PodRef{{Namespace: "shop", Name: "db-0"}, {Namespace: "shop", UID: "old-shop"}, {ContainerID: "id-old-shop"}} {
+		if known(ref, at) {
+			t.Errorf("%+v gives a pod of the namespace before", ref)
+		}
+		if !known(ref, noon.Add(time.Minute)) {
+			t.Errorf("%+v: a late record of the pod does not find it", ref)
+		}
+	}
+	if !known(logging.PodRef{Namespace: "gone", Name: "db-0"}, at) {
+		t.Error("late records of a namespace that is gone do not find their pod")
+	}
+	m.seen(newPod("shop", "db-0", "new", made.Add(time.Minute), nil))
+	if p, ok := m.Pod(logging.PodRef{Namespace: "shop", Name: "db-0"}, at); !ok || p.UID != "new" {
+		t.Errorf("%+v", p)
+	}
+}
+
 func TestBounded(t *testing.T) {
 	m, err := Open(Options{GoneMax: 10})
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
@@ -228,6 +229,16 @@ func (w *Watcher) matters(before, after any) bool {
 func (w *Watcher) Claims(namespace string) bool {
 	ns, err := w.lister.Get(namespace)
 	return err == nil && ns.Annotations[w.o.Prefix+tenant.AnnotationTenant] != ""
+}
+
+// Since tells when the namespace of that name was made; the zero time where none is
+// known here.
+func (w *Watcher) Since(namespace string) time.Time {
+	ns, err := w.lister.Get(namespace)
+	if err != nil {
+		return time.Time{}
+	}
+	return ns.CreationTimestamp.Time
 }
 
 func (w *Watcher) touch() {
