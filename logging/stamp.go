@@ -31,6 +31,10 @@ type Raw struct {
 	// Tag is the protocol's own, where it has one. That of a container's log file
 	// names the pod (see Stamp).
 	Tag string
+	// Decided says that Namespace is the record's, "" for nobody's, whatever Source
+	// claims: an agent has decided by more than stands there, such as the tag.
+	Decided   bool
+	Namespace string
 	// Node marks a record of a node's journal: without namespace it is the
 	// system's, not nobody's.
 	Node bool
@@ -133,7 +137,11 @@ func (s *Stamper) stamp(r *reader, w tenant.Write, raw Raw) (Record, error) {
 		now = s.Clock
 	}
 	cluster := w.Cluster()
-	s.nameContainer(r, w, &c, &raw)
+	if raw.Decided {
+		c.strs[claimNamespace], c.rank[claimNamespace] = raw.Namespace, rankStamped
+	} else {
+		s.nameContainer(r, w, &c, &raw)
+	}
 	rec := Record{
 		ID:        raw.ID,
 		Received:  time.UnixMilli(now().UnixMilli()).UTC(),

@@ -18,11 +18,15 @@ import (
 // The format is described in docs/format/relay.md; change both together.
 const (
 	parcelMagic   = "ORLR"
-	parcelVersion = 1
+	parcelVersion = 2
+	// In parcels of the version before the documents alone say of which namespace
+	// they are; agents may have some in their queues.
+	parcelVersionMin = 1
 
-	flagNode = 1 << 0 // of a node, outside any namespace
-	flagTime = 1 << 1 // sec and nsec follow
-	flagID   = 1 << 2 // an id follows
+	flagNode      = 1 << 0 // of a node, outside any namespace
+	flagTime      = 1 << 1 // sec and nsec follow
+	flagID        = 1 << 2 // an id follows
+	flagNamespace = 1 << 3 // a namespace follows; of version 2
 
 	keyBytesMax       = 1 << 10
 	namespacesMax     = 1 << 16
@@ -39,8 +43,8 @@ var (
 	errVersion = fmt.Errorf("parcel is of a version that this Oriel does not know: bring central to the agent's version")
 )
 
-// parcel is a piece of a batch on its way: what the sender said, without whose
-// it is.
+// parcel is a piece of a batch on its way: what the sender said and of which
+// namespace it is, without whose that is.
 type parcel struct {
 	queued     time.Time
 	key        string
@@ -48,9 +52,10 @@ type parcel struct {
 	records    []logging.Raw
 }
 
-// rawOf takes the ownership off a record.
+// rawOf takes the ownership off a record. Its namespace stays: what is in the
+// document may be the container's own claim, which the agent did not believe.
 func rawOf(r *logging.Record) logging.Raw {
-	return logging.Raw{Source: r.Source, Time: r.Time, ID: r.ID, Node: r.Tenant == tenant.System}
+	return logging.Raw{Source: r.Source, Time: r.Time, ID: r.ID, Node: r.Tenant == tenant.System, Decided: true, Namespace: r.Namespace}
 }
 
 // codec packs and unpacks. Safe for concurrent use.
@@ -94,6 +99,9 @@ func (c *codec) pack(p *parcel) []byte {
 		if r.ID != "" {
 			flags |= flagID
 		}
+		if r.Decided {
+			flags |= flagNamespace
+		}
 		body = append(body, flags)
 		if flags&flagTime != 0 {
 			body = binary.AppendVarint(body, r.Time.Unix())
@@ -101,6 +109,9 @@ func (c *codec) pack(p *parcel) []byte {
 		}
 		if flags&flagID != 0 {
 			body = appendText(body, r.ID)
+		}
+		if flags&flagNamespace != 0 {
+			body = appendText(body, r.Namespace)
 		}
 		body = appendText(body, r.Source)
 	}
@@ -119,7 +130,7 @@ func unpackHead(b []byte) (p parcel, rest []byte, err error) {
 	if len(b) < len(parcelMagic)+9 || string(b[:4]) != parcelMagic {
 		return p, nil, errParcel
 	}
-	if b[4] != parcelVersion {
+	if b[4] < parcelVersionMin || b[4] > parcelVersion {
 		return p, nil, errVersion
 	}
 	p.queued = time.Unix(0, int64(binary.LittleEndian.Uint64(b[5:])))
@@ -145,6 +156,10 @@ func (c *codec) unpack(b []byte) (parcel, error) {
 	if err != nil {
 		return p, fmt.Errorf("%w: %w", errParcel, err)
 	}
+	known := byte(flagNode | flagTime | flagID | flagNamespace)
+	if b[4] == 1 {
+		known &^= flagNamespace
+	}
 	for r := (cursor{b: body}); len(r.b) > 0; {
 		flags := r.b[0]
 		r.b = r.b[1:]
@@ -156,8 +171,11 @@ func (c *codec) unpack(b []byte) (parcel, error) {
 		if flags&flagID != 0 {
 			raw.ID = string(r.text(logging.IDBytesMax))
 		}
+		if flags&flagNamespace != 0 {
+			raw.Decided, raw.Namespace = true, string(r.text(namespaceBytesMax))
+		}
 		raw.Source = r.text(len(r.b))
-		if r.bad || flags > flagNode|flagTime|flagID {
+		if r.bad || flags&^known != 0 {
 			return p, errParcel
 		}
 		p.records = append(p.records, raw)

@@ -221,6 +221,41 @@ func TestOwnersAreCentrals(t *testing.T) {
 	a.drained(t)
 }
 
+// A container's own words about its namespace, which the agent did not believe,
+// decide nothing at central either.
+func TestNamespaceIsTheAgents(t *testing.T) {
+	c := newCentral(t)
+	a := startAgent(t, c.URL, t.TempDir(), nil)
+	const id = "-0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.log"
+	s := &logging.Stamper{}
+	w := scopetest.WriteCluster(cluster, scopetest.Owners{})
+	var records []logging.Record
+	for _, r := range []struct{ tag, doc string }{
+		{"kubernetes.var.log.containers.p_web_c" + id, `{"log":"by its tag","namespace":"pay"}`},
+		{"kubernetes.var.log.containers.p_web_c" + id, `{"log":"no object","kubernetes":"x","namespace":"pay"}`},
+		{"kubernetes.var.log.containers.p_web_c" + id, `{"log":"contradicted","kubernetes":{"namespace_name":"pay"}}`},
+		{"", `{"log":"without a tag","namespace":"pay"}`},
+	} {
+		rec, err := s.Stamp(w, logging.Raw{Source: []byte(r.doc), Tag: r.tag, AddFields: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		records = append(records, rec)
+	}
+	a.put(t, "", records...)
+	c.wait(t, len(records))
+	var got []string
+	for _, r := range c.records(t) {
+		got = append(got, fmt.Sprint(r.Message, ": ", r.Tenant, " ", r.Index))
+	}
+	slices.Sort(got)
+	want := []string{"by its tag: shop logs-eu-1-web", "contradicted: _unassigned logs-eu-1-_none", "no object: shop logs-eu-1-web", "without a tag: billing logs-eu-1-pay"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Fatal(diff)
+	}
+	a.drained(t)
+}
+
 // Central away, answers lost, errors of all kinds, and the agent restarted in
 // between: everything arrives once, in order.
 func TestOnceAndInOrder(t *testing.T) {
@@ -417,7 +452,11 @@ func TestReceiverRefuses(t *testing.T) {
 	cd := newCodec()
 	good := cd.pack(&parcel{queued: time.Now(), key: "k", records: []logging.Raw{{Source: []byte(`{"message":"good"}`)}}})
 	newer := bytes.Clone(good)
-	newer[4] = 2
+	newer[4] = parcelVersion + 1
+	older := cd.pack(&parcel{key: "old", records: []logging.Raw{{Source: []byte(`{}`)}}})
+	older[4] = 1
+	tooOld := cd.pack(&parcel{key: "o", records: []logging.Raw{{Source: []byte(`{}`), Decided: true}}})
+	tooOld[4] = 1
 	damaged := bytes.Clone(good)
 	damaged[len(damaged)-1] ^= 1
 	bomb := append(cd.pack(&parcel{key: "b"})[:17], cd.enc.EncodeAll(make([]byte, 200<<20), nil)...)
@@ -433,6 +472,8 @@ func TestReceiverRefuses(t *testing.T) {
 		"not JSON":     {appendParcel(nil, notJSON), contentType, 200, `{"parcels":[{"stored":1,"refused":1}]}`},
 		"damaged":      {appendParcel(appendParcel(nil, damaged), good), contentType, 200, `{"parcels":[{"stored":0,"error":`},
 		"bomb":         {appendParcel(nil, bomb), contentType, 200, `{"parcels":[{"stored":0,"error":`},
+		"older":        {appendParcel(nil, older), contentType, 200, `{"parcels":[{"stored":1}]}`},
+		"neither":      {appendParcel(nil, tooOld), contentType, 200, `{"parcels":[{"stored":0,"error":`},
 		"newer":        {appendParcel(nil, newer), contentType, 415, `"error":`},
 		"cut short":    {appendParcel(nil, good)[:20], contentType, 400, `"error":`},
 		"claims a lot": {[]byte{0xff, 0xff, 0xff, 0xff, 0x7f}, contentType, 400, `"error":`},
@@ -461,7 +502,7 @@ func TestReceiverRefuses(t *testing.T) {
 func FuzzParcel(f *testing.F) {
 	c := newCodec()
 	f.Add(c.pack(&parcel{queued: time.Unix(1, 2), key: "k", namespaces: []string{"a", "b"}, records: []logging.Raw{
-		{Source: []byte(`{}`), Time: time.Unix(3, 4).UTC(), ID: "x", Node: true}, {Source: []byte(`{"a":1}`)},
+		{Source: []byte(`{}`), Time: time.Unix(3, 4).UTC(), ID: "x", Node: true}, {Source: []byte(`{"a":1}`)}, {Source: []byte(`{}`), Decided: true, Namespace: "a"}, {Source: []byte(`{}`), Decided: true},
 	}}))
 	f.Add(c.pack(&parcel{}))
 	f.Add([]byte("ORLR\x01\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff\x0f"))
