@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -95,7 +96,7 @@ func (l *lane) run(ctx context.Context, handle func(context.Context, *parcel) (d
 			}
 			return err
 		}
-		if err := l.passed(pos, seen); err != nil {
+		if err := l.passed(pos, epoch, seen); err != nil {
 			if ctx.Err() != nil {
 				return nil //nolint:nilerr // a cancelled ctx is the orderly end
 			}
@@ -209,12 +210,17 @@ func (l *lane) send(ctx context.Context, window []*parcel, handle func(context.C
 }
 
 // passed notes that everything up to pos was answered, with what the answers
-// said of durability.
-func (l *lane) passed(pos uint64, seen []durability) error {
+// said of durability. sentTo is the epoch that the lane knew when it sent.
+func (l *lane) passed(pos uint64, sentTo string, seen []durability) error {
 	l.sent.Store(pos)
 	l.mu.Lock()
 	last := answered{pos: pos}
 	first := ""
+	if known := l.epoch; known != sentTo && slices.ContainsFunc(seen, func(d durability) bool { return d.epoch != "" && d.epoch != known }) {
+		l.rewind, l.waiting = true, nil // another lane met a newer epoch since
+		l.mu.Unlock()
+		return nil
+	}
 	for _, d := range seen {
 		if d.epoch == "" {
 			continue
@@ -278,7 +284,7 @@ func (l *lane) knownEpoch() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.epoch == "" {
-		return l.s.epoch()
+		l.epoch = l.s.epoch()
 	}
 	return l.epoch
 }

@@ -304,6 +304,29 @@ func TestHeldGoesFirstToAnotherEpoch(t *testing.T) {
 	}
 }
 
+// An answer of an epoch that is over, as another lane has learned meanwhile, is none.
+func TestAnswerOfAnEpochThatIsOver(t *testing.T) {
+	s, err := NewSender(SenderOptions{Queue: openQueue(t, t.TempDir()), URL: "http://127.0.0.1:1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	appendTo(t, s, 1, "shop")
+	l := s.main
+	began := "e1"
+	s.lastEpoch.Store(&began) // of another lane
+	if got := l.knownEpoch(); got != "e1" {
+		t.Errorf("the first request is for %q", got)
+	}
+	l.began("e2") // while a request to e1 is under way
+	if err := l.passed(1, "e1", []durability{{"e1", 3, 2}}); err != nil || !l.busy() {
+		t.Errorf("%v; sent again: %t", err, l.busy())
+	}
+	l.takeRewind()
+	if err := l.passed(1, l.knownEpoch(), []durability{{"e2", 1, 0}}); err != nil || l.busy() {
+		t.Errorf("%v; sent again: %t", err, l.busy())
+	}
+}
+
 // TestMerge: what goes in one request is what was in several.
 func TestMerge(t *testing.T) {
 	var bodies [][]byte

@@ -44,6 +44,7 @@ type database struct {
 	closed  atomic.Bool // its logs are complete on disk
 	ended   atomic.Bool // nobody writes to it any more, also where closing it failed
 	synced  [2]int      // the last segments of wal and wbl that were synced; Sync's own
+	rooted  bool        // and the directories above them; likewise
 
 	mu      sync.Mutex // guards refs, closing, idle
 	refs    int

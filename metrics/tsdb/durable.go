@@ -140,6 +140,12 @@ func (s *Store) Sync() error {
 // sync fsyncs the segments of the database's logs that were written since the
 // last time: those before are complete and were synced then.
 func (d *database) sync(dir string) error {
+	if !d.rooted { // a new database's own name may not be on disk yet
+		if err := errors.Join(atomicfile.SyncDir(dir), atomicfile.SyncDir(filepath.Dir(dir))); err != nil {
+			return err
+		}
+		d.rooted = true
+	}
 	for i, log := range [...]string{"wal", "wbl"} {
 		from := d.synced[i]
 		entries, err := os.ReadDir(filepath.Join(dir, log))
