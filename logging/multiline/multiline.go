@@ -66,6 +66,7 @@ type stream struct {
 // guards it until it is closed.
 type group struct {
 	lead    int // place of its first record in the batch
+	source  int // bytes of that one's document
 	text    []byte
 	lines   int
 	rule    *Rule // nil: none begins like this
@@ -319,7 +320,7 @@ func (j *Joiner) join(records []logging.Record, m *memo, hold, lend bool) plan {
 				j.release(key, g)
 			}
 		}
-		g := &group{lead: i, lines: 1, members: 1, level: r.Level}
+		g := &group{lead: i, source: len(r.Source), lines: 1, members: 1, level: r.Level}
 		if streamed(r) {
 			before := open[key]
 			open[key] = g
@@ -375,8 +376,14 @@ func (j *Joiner) add(g *group, r *logging.Record) bool {
 	return true
 }
 
+// growthMax is how much longer a document can become by a byte of its message: that
+// is there under up to four names, and a byte is up to six in JSON.
+const growthMax = 4 * 6
+
 func (j *Joiner) full(g *group, r *logging.Record) bool {
-	return g.lines >= j.o.LinesMax || len(g.text)+len(r.Message) > j.o.BytesMax
+	n := len(g.text) + len(r.Message)
+	// A record that no store takes would lose all its lines.
+	return g.lines >= j.o.LinesMax || n > j.o.BytesMax || g.source+growthMax*(n+g.lines) > logging.SourceBytesMax
 }
 
 func (g *group) full(o *Options) bool { return g.lines >= o.LinesMax || len(g.text) >= o.BytesMax }

@@ -206,6 +206,22 @@ func TestStreamsPiecesBounds(t *testing.T) {
 	}
 }
 
+// A document that is large already takes no more lines than a store takes bytes.
+func TestDocumentsStayBounded(t *testing.T) {
+	s := &sink{}
+	batch := records(t, "a.BException: x", "\tat "+strings.Repeat("\x1b", 100<<10), "\tat y")
+	pad := fmt.Sprintf(`{"pad":%q,`, strings.Repeat("x", logging.SourceBytesMax-200<<10))
+	batch[0].Source = append([]byte(pad), batch[0].Source[1:]...)
+	if _, err := New(Options{Appender: s}).Append(t.Context(), scope, logging.Batch{Records: batch}); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range s.batches[0].Records {
+		if len(r.Source) > logging.SourceBytesMax {
+			t.Errorf("a document of %d bytes", len(r.Source))
+		}
+	}
+}
+
 // What goes over two batches.
 func TestHeld(t *testing.T) {
 	lines := strings.Split(javaTrace, "\n")
