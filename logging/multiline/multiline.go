@@ -401,6 +401,8 @@ func (j *Joiner) hold(ctx context.Context, p *plan) error {
 	if len(p.ends) == 0 {
 		return nil
 	}
+	j.m.waiting.Inc()
+	defer j.m.waiting.Dec()
 	timer := time.NewTimer(j.o.Wait)
 	defer timer.Stop()
 	result := "joined"
@@ -429,8 +431,9 @@ func (j *Joiner) hold(ctx context.Context, p *plan) error {
 
 // counters are what a Joiner counts.
 type counters struct {
-	joined prometheus.Counter
-	held   *prometheus.CounterVec // result
+	joined  prometheus.Counter
+	held    *prometheus.CounterVec // result
+	waiting prometheus.Gauge
 }
 
 func newCounters(r prometheus.Registerer) *counters {
@@ -441,9 +444,12 @@ func newCounters(r prometheus.Registerer) *counters {
 		held: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "oriel_multiline_held_total", Help: "Batches that ended within a stack trace or a line and were held back, by whether the rest came (joined) or not in time (waited).",
 		}, []string{"result"}),
+		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "oriel_multiline_waiting", Help: "Batches that are held back now, for the rest of a stack trace or a line.",
+		}),
 	}
 	if r != nil {
-		r.MustRegister(c.joined, c.held)
+		r.MustRegister(c.joined, c.held, c.waiting)
 	}
 	return c
 }
