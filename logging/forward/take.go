@@ -136,7 +136,9 @@ func (t *taker) add(b []byte, f *frame) bool {
 		t.batch = make([]logging.Record, 0, max(t.most, 1))
 	}
 	t.batch = append(t.batch, r)
-	t.bytes += len(r.Source)
+	// Not of the document: what is known of its pod, and added, may be other things
+	// when the chunk comes again.
+	t.bytes += len(b)
 	return true
 }
 
