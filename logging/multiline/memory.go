@@ -18,8 +18,9 @@ type memo struct {
 	j *Joiner // whose mu guards what follows
 	// results of the records that are durable as a part of a record with lines of
 	// another batch, by place.
-	results map[int]logging.ItemResult
-	answer  []logging.ItemResult // set when all of it is durable, where there are such
+	results  map[int]logging.ItemResult
+	answered int                        // records; set when all of them are durable, where there are such
+	refused  map[int]logging.ItemResult // of them
 }
 
 // memoOf gives the memo of a key, and whether it came before.
@@ -81,27 +82,36 @@ func (m *memo) done(out []logging.ItemResult) {
 	}
 	m.j.mu.Lock()
 	defer m.j.mu.Unlock()
-	if len(m.results) > 0 {
-		m.answer, m.results = out, nil
+	if len(m.results) == 0 {
+		return
+	}
+	m.answered, m.results = len(out), nil
+	for i, r := range out {
+		if r.Status == logging.Refused {
+			if m.refused == nil {
+				m.refused = map[int]logging.ItemResult{}
+			}
+			m.refused[i] = r
+		}
 	}
 }
 
 // repeated answers a batch all of which is durable; nil else.
-func (m *memo) repeated(n int) []logging.ItemResult {
-	if m == nil {
+func (m *memo) repeated(records []logging.Record) []logging.ItemResult {
+	if m == nil || len(records) == 0 {
 		return nil
 	}
 	m.j.mu.Lock()
 	defer m.j.mu.Unlock()
-	if len(m.answer) != n || n == 0 {
+	if m.answered != len(records) {
 		return nil
 	}
-	out := make([]logging.ItemResult, n)
-	for i, r := range m.answer {
-		if r.Status == logging.Stored {
-			r.Status = logging.Duplicate
+	out := make([]logging.ItemResult, len(records))
+	for i := range out {
+		out[i] = logging.ItemResult{Status: logging.Duplicate, ID: records[i].ID}
+		if r, ok := m.refused[i]; ok {
+			out[i] = r
 		}
-		out[i] = r
 	}
 	return out
 }

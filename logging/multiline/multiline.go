@@ -114,7 +114,7 @@ func (u unheld) Append(ctx context.Context, w tenant.Write, b logging.Batch) ([]
 
 func (j *Joiner) append(ctx context.Context, w tenant.Write, b logging.Batch, hold bool) ([]logging.ItemResult, error) {
 	m, again := j.memoOf(b.Key)
-	if out := m.repeated(len(b.Records)); out != nil {
+	if out := m.repeated(b.Records); out != nil {
 		return out, nil
 	}
 	if !j.looks(b.Records) && m.nothing() {
