@@ -123,7 +123,11 @@ func (p *program) oriel(args ...string) string {
 
 func (p *program) get(target string) string {
 	p.t.Helper()
-	out, ok, err := request("GET", p.http+target, "", "", nil)
+	var headers []string
+	if p.token != "" {
+		headers = append(headers, "token="+p.token)
+	}
+	out, ok, err := request("GET", p.http+target, "", "", headers)
 	if err != nil || !ok {
 		p.t.Fatalf("GET %s: %v %s", target, err, out)
 	}

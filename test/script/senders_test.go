@@ -23,10 +23,16 @@ import (
 // found waits until so many records have that kind, and gives up on more.
 func (p *program) found(kind string, want int) {
 	p.t.Helper()
+	p.foundBy("kind:"+kind, want)
+}
+
+// foundBy does so for what a query finds.
+func (p *program) foundBy(query string, want int) {
+	p.t.Helper()
 	err := poll(30*time.Second, func() error {
-		out := p.get("/t/shop/es/_search?size=0&track_total_hits=true&q=kind:" + kind)
+		out := p.get("/t/shop/es/_search?size=0&track_total_hits=true&q=" + query)
 		if !strings.Contains(out, fmt.Sprintf(`"total":{"value":%d,`, want)) {
-			return fmt.Errorf("want %d records of kind %s: %s", want, kind, tail(out, 200))
+			return fmt.Errorf("want %d records of %s: %s", want, query, tail(out, 200))
 		}
 		return nil
 	})

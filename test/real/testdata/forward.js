@@ -2,7 +2,7 @@
 // all of them are acknowledged.
 const [mode, port, key, count] = process.argv.slice(2);
 const security = key ? { clientHostname: "client", sharedKey: key } : undefined;
-const record = (i) => ({ message: "message " + i, n: i, namespace: "shop-prod" });
+const record = (i) => ({ message: "message " + i, n: i, kind: mode, namespace: "shop-prod" });
 
 async function classic() {
   const logger = require("fluent-logger").createFluentSender("app", {
