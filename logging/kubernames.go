@@ -30,14 +30,15 @@ func namesOfTag(tag string) (n containerNames, ok, file bool) {
 	if containers < 0 && pods < 0 {
 		return n, false, false
 	}
-	rest, logs := strings.CutSuffix(tag, logSuffix)
-	switch {
-	case !logs:
-	case pods < 0 || containers >= 0 && containers < pods:
-		ok = n.readContainers(rest[containers+len(containersPath):])
-	default:
-		ok = n.readPods(rest[pods+len(podsPath):])
+	// What is behind the path first: a tag may end with it, and then shares its last
+	// dot with the suffix.
+	read, path := n.readPods, podsPath
+	at := pods
+	if pods < 0 || containers >= 0 && containers < pods {
+		read, path, at = n.readContainers, containersPath, containers
 	}
+	rest, logs := strings.CutSuffix(tag[at+len(path):], logSuffix)
+	ok = logs && read(rest)
 	if !ok || !isName(n.namespace, labelBytesMax) || !isName(n.pod, labelBytesMax) {
 		return containerNames{}, false, true
 	}

@@ -51,6 +51,7 @@ func TestPodOfRecord(t *testing.T) {
 		"by the tag, which goes before an application's namespace": {cluster, tag, `{"log":"a","namespace":"pay"}`, "team-shop", "web-5d.x",
 			`{"namespace_name":"shop","pod_name":"web-5d.x","pod_id":"u-1","container_name":"main","host":"n1",` + meta + `}`},
 		"a tag that contradicts the shipper": {cluster, tag, `{"log":"a","kubernetes":{"namespace_name":"pay","pod_name":"p"}}`, tenant.Unassigned, "p", `{"namespace_name":"pay","pod_name":"p"}`},
+		"a tag that is the path and no file": {cluster, "kubernetes.var.log.containers.log", `{"log":"a","namespace":"shop"}`, tenant.Unassigned, "", ``},
 		"a pod whose name is like a path":    {cluster, "kubernetes.var.log.pods.shop_a.var.log.containers.b_01234567-89ab-cdef-0123-456789abcdef.main.0.log", `{"log":"a","namespace":"pay"}`, "team-shop", "a.var.log.containers.b", ``},
 		"a static pod": {cluster, "kubernetes.var.log.pods.shop_web-5d.x_0123456789abcdef0123456789abcdef.main.0.log", `{"log":"a","namespace":"pay"}`, "team-shop", "web-5d.x",
 			`{"namespace_name":"shop","pod_name":"web-5d.x","pod_id":"u-1","container_name":"main","host":"n1",` + meta + `}`},
@@ -117,6 +118,7 @@ func FuzzPodOfRecord(f *testing.F) {
 			t.Fatalf("%s\n%s", doc, rec.Source)
 		}
 		var before, after map[string]any
+		doc = strings.ToValidUTF8(doc, "\uFFFD") // as it is stored
 		if json.Unmarshal([]byte(doc), &before) != nil || json.Unmarshal(rec.Source, &after) != nil {
 			return
 		}
