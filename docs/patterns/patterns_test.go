@@ -36,7 +36,7 @@ func blocks(t *testing.T, page, language string) []string {
 }
 
 func TestGoCompiles(t *testing.T) {
-	for _, page := range []string{"expose-metrics.md", "structured-logs.md"} {
+	for _, page := range []string{"expose-metrics.md", "structured-logs.md", "health-endpoint.md"} {
 		for _, code := range blocks(t, page, "go") {
 			name := filepath.Join(t.TempDir(), "main.go")
 			if err := os.WriteFile(name, []byte(code), 0o644); err != nil {
