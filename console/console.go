@@ -51,6 +51,9 @@ type Options struct {
 	Onboarding func(tenant.ID) (seconds map[string]float64, missing []string)
 	// Boards gives a tenant's dashboards as they are now. Nil: there are none.
 	Boards func(context.Context, tenant.ID) []dashboards.Dashboard
+	// Receipt says what a tenant got and what it lacks, as far as the scope sees
+	// it. Nil: not shown.
+	Receipt func(context.Context, tenant.Read, tenant.ID) dashboards.Receipt
 	// Notices are what every caller of / should know of this installation, one
 	// sentence each.
 	Notices []string

@@ -102,6 +102,12 @@ func options(t *testing.T) Options {
 			}
 			return c, nil
 		},
+		Receipt: func(_ context.Context, r tenant.Read, id tenant.ID) dashboards.Receipt {
+			if r.All() || !r.Includes(id) {
+				t.Errorf("receipt of %s with a scope over %v", id, r.Tenants())
+			}
+			return dashboards.Receipt{Checks: dashboards.Checks(dashboards.Facts{Metrics: []string{"shop_orders_total"}, Records: 200, Leveled: 3})}
+		},
 		Notices: []string{"Everybody on this machine is the operator."},
 		Boards: func(_ context.Context, id tenant.ID) []dashboards.Dashboard {
 			t, ok := teams.Lookup(id)

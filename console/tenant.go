@@ -3,9 +3,11 @@ package console
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/oriel-project/oriel/dashboards"
 	"github.com/oriel-project/oriel/logging"
 	"github.com/oriel-project/oriel/tenant"
 )
@@ -55,14 +57,24 @@ func (c *console) tenant(w http.ResponseWriter, r *http.Request, id tenant.ID) {
 		Charts   []chart
 		Lines    []line
 		Trouble  string
+		Missing  []dashboards.Check
 	}{
 		c.base(string(id)), id, clusters(t), c.state(id), c.tabs("./", ""),
 		[]chart{
 			{"requests", "Requests"}, {"errors", "Error ratio"}, {"latency", "Latency"},
 			{"cpu", "CPU cores"}, {"memory", "Memory"}, {"logs", "Log records"},
 		},
-		lines, trouble,
+		lines, trouble, c.missing(r.Context(), id),
 	})
+}
+
+// missing gives what the tenant is known to lack.
+func (c *console) missing(ctx context.Context, id tenant.ID) []dashboards.Check {
+	if c.opts.Receipt == nil {
+		return nil
+	}
+	checks := c.opts.Receipt(ctx, tenant.ReadFrom(ctx).Narrow(id), id).Checks
+	return slices.DeleteFunc(checks, func(k dashboards.Check) bool { return k.State != dashboards.CheckMissing })
 }
 
 // newest gives the scope's last log lines, newest first.

@@ -42,24 +42,25 @@ type Seen struct {
 const OwnMetricsMax = 200
 
 // platformPrefixes begin the names of metrics that no program of a team's makes,
-// but its platform, its language or its exporter.
-var platformPrefixes = []string{
-	"container_", "kube_", "kubelet_", "scrape_", "probe_", "oriel_", "node_", "machine_", "cadvisor_",
-	"go_", "process_", "promhttp_", "python_", "nodejs_", "jvm_", "dotnet_", "ALERTS", "prober_",
-	"apiserver_", "rest_client_", "workqueue_", "storage_operation_", "prometheus_", "otel_scope_", "target_info",
-}
+// but its platform or its exporter; libraryPrefixes those that a program has from
+// its language's library.
+var (
+	platformPrefixes = []string{
+		"container_", "kube_", "kubelet_", "scrape_", "probe_", "oriel_", "node_", "machine_", "cadvisor_", "ALERTS", "prober_",
+		"apiserver_", "rest_client_", "workqueue_", "storage_operation_", "prometheus_",
+	}
+	libraryPrefixes = []string{
+		"go_", "process_", "promhttp_", "python_", "nodejs_", "jvm_", "dotnet_", "otel_scope_", "target_info",
+	}
+)
 
 // own reports whether a name may be a tenant's own program's.
 func own(name string) bool {
 	if name == "up" {
 		return false
 	}
-	for _, p := range platformPrefixes {
-		if strings.HasPrefix(name, p) {
-			return false
-		}
-	}
-	return true
+	begins := func(p string) bool { return strings.HasPrefix(name, p) }
+	return !slices.ContainsFunc(platformPrefixes, begins) && !slices.ContainsFunc(libraryPrefixes, begins)
 }
 
 // Inventory sorts the tenant's own metrics out of all its names, at most

@@ -65,6 +65,9 @@ const TokenName = "grafana, minted by oriel"
 
 const tokenAgeMax = 30 * 24 * time.Hour
 
+// ObjectRules is the Change.Object of the alert rules as a whole.
+const ObjectRules = "alert rules"
+
 // Event tells of a change to one tenant's window.
 type Event struct {
 	Tenant tenant.ID
@@ -92,11 +95,12 @@ type Options struct {
 // Reconciler keeps the windows of all tenants in line with the Directory. It is
 // a tenant.Reconciler.
 type Reconciler struct {
-	o       Options
-	vault   *vault
-	written written
-	changes *prometheus.CounterVec
-	refused *prometheus.CounterVec
+	o        Options
+	vault    *vault
+	written  written
+	receipts receipts
+	changes  *prometheus.CounterVec
+	refused  *prometheus.CounterVec
 }
 
 var _ tenant.Reconciler = (*Reconciler)(nil)
@@ -123,10 +127,15 @@ func New(o Options) (*Reconciler, error) {
 	if err != nil {
 		return nil, err
 	}
+	rs, err := openReceipts(filepath.Join(o.Dir, "receipts"))
+	if err != nil {
+		return nil, err
+	}
 	r := &Reconciler{
-		o:       o,
-		vault:   v,
-		written: wr,
+		o:        o,
+		vault:    v,
+		written:  wr,
+		receipts: rs,
 		changes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "oriel_grafana_changes_total", Help: "Objects written to or removed from Grafana.",
 		}, []string{"object", "op"}),
@@ -176,7 +185,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, id tenant.ID) error {
 		return err
 	}
 	// Only now, when Grafana has the token in use.
-	return r.revokeBut(id, e.ID)
+	if err := r.revokeBut(id, e.ID); err != nil {
+		return err
+	}
+	return r.receipts.keep(t, madeOf(w, r.o.Isolation, e, changes), changes, r.o.Clock().UTC())
 }
 
 func (r *Reconciler) render(ctx context.Context, t tenant.Tenant) Window {
@@ -222,6 +234,9 @@ func (r *Reconciler) remove(ctx context.Context, id tenant.ID) error {
 		return err
 	}
 	if err := r.written.forget(NamesOf(id)); err != nil {
+		return err
+	}
+	if err := r.receipts.forget(id); err != nil {
 		return err
 	}
 	return r.vault.forget(id)

@@ -326,9 +326,9 @@ func (g *gateway) newAPIs() error {
 		otlp.New(otlp.Options{Appender: g.intake, Stamper: g.stamper, Logger: g.log, Registerer: g.reg}),
 		relay.NewReceiver(relay.ReceiverOptions{Appender: g.intake, Stamper: g.stamper, Logger: g.log, Registerer: g.reg}),
 		audit.New(audit.Options{Appender: g.intake, Stamper: g.stamper, Owned: ownedNow(g.directory), Logger: g.log, Registerer: g.reg}),
-		admin.New(admin.Options{Tenants: g.directory, Tokens: g.tokens, MergeLogs: g.mergeLogs, Logger: g.log}),
+		admin.New(admin.Options{Tenants: g.directory, Tokens: g.tokens, MergeLogs: g.mergeLogs, Receipt: g.receipt, Logger: g.log}),
 		console.New(console.Options{
-			Directory: g.directory, Searcher: g.logs, Rates: g.intake.now, Cardinality: g.series.Cardinality, Onboarding: g.loop.Stages, Boards: g.windows.Boards,
+			Directory: g.directory, Searcher: g.logs, Rates: g.intake.now, Cardinality: g.series.Cardinality, Onboarding: g.loop.Stages, Boards: g.windows.Boards, Receipt: g.receipt,
 			Notices: g.windows.notices, Version: version, Logger: g.log,
 		}),
 	)

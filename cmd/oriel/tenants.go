@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/oriel-project/oriel/dashboards"
 	"github.com/oriel-project/oriel/internal/httpx"
 	"github.com/oriel-project/oriel/tenant"
 	"github.com/oriel-project/oriel/tenant/admin"
@@ -75,7 +76,7 @@ func newTenants(g *global) *cobra.Command {
 			RunE: func(c *cobra.Command, _ []string) error { return g.listTenants(c.Context()) },
 		},
 		&cobra.Command{
-			Use: "show T", Short: "one tenant: groups, namespaces, how long each stage took", Example: "  oriel tenants show payments", Args: cobra.ExactArgs(1),
+			Use: "show T", Short: "one tenant: groups, namespaces, how long each stage took, what was made, what is missing", Example: "  oriel tenants show payments", Args: cobra.ExactArgs(1),
 			RunE: func(c *cobra.Command, args []string) error { return g.showTenant(c.Context(), args[0]) },
 		},
 		onboard,
@@ -130,7 +131,34 @@ func (g *global) showTenant(ctx context.Context, name string) error {
 	if err != nil {
 		return g.adminError(err)
 	}
-	return g.printTenant(t)
+	if err := g.printTenant(t.State); err != nil || t.Receipt == nil {
+		return err
+	}
+	return g.printReceipt(*t.Receipt)
+}
+
+// printReceipt says what was made for a tenant, and what it lacks.
+func (g *global) printReceipt(r dashboards.Receipt) error {
+	return table(g.stdout, func(w io.Writer) {
+		if m := r.Made; m != nil {
+			fmt.Fprintf(w, "window\t%s %q, whole since %s, changed %s\n", m.Isolation, m.Place, m.At.Format(time.RFC3339), m.Changed.Format(time.RFC3339))
+			fmt.Fprintf(w, "data sources\t%s\ndashboards\t%s\nalert rules\t%s\n",
+				dash(strings.Join(m.Sources, "; ")), dash(strings.Join(m.Boards, "; ")), dash(strings.Join(m.Rules, "; ")))
+			fmt.Fprintf(w, "read token\t%s of %s\n", m.Token.ID, m.Token.Created.Format(time.RFC3339))
+			for _, n := range m.Notes {
+				fmt.Fprintf(w, "note\t%s\n", printable(n))
+			}
+		} else {
+			fmt.Fprintln(w, "window\tnot whole yet")
+		}
+		for _, c := range r.Checks {
+			mend := ""
+			if c.Page != "" {
+				mend = " See " + c.Page + "."
+			}
+			fmt.Fprintf(w, "%s\t%s: %s%s\n", c.Name, c.State, c.Detail, mend)
+		}
+	})
 }
 
 func (g *global) printTenant(t registry.State) error {

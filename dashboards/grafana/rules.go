@@ -98,7 +98,7 @@ func (p *pass) rules(ctx context.Context, wanted []dashboards.Rule) error {
 	next.Rules = append(next.Rules, others...)
 	err = p.put(ctx, next)
 	if is(err, http.StatusNotFound) { // the whole API: alerting is off
-		p.did(dashboards.Kept, "alert rules", p.n.Folder, "alerting is off in this Grafana: there are no alert rules")
+		p.did(dashboards.Kept, dashboards.ObjectRules, p.n.Folder, "alerting is off in this Grafana: there are no alert rules")
 		return nil
 	}
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/oriel-project/oriel/dashboards"
 	"github.com/oriel-project/oriel/internal/golden"
 	"github.com/oriel-project/oriel/internal/httpx"
 	"github.com/oriel-project/oriel/tenant"
@@ -67,7 +68,24 @@ func central(t *testing.T) httpx.API {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return New(Options{Tenants: reg, Tokens: &tokens{}})
+	return New(Options{Tenants: reg, Tokens: &tokens{}, Receipt: receipt(t)})
+}
+
+// receipt wants a scope of exactly the tenant that is asked about.
+func receipt(t *testing.T) func(context.Context, tenant.Read, tenant.ID) dashboards.Receipt {
+	return func(_ context.Context, r tenant.Read, id tenant.ID) dashboards.Receipt {
+		if r.All() || !slices.Equal(r.Tenants(), []tenant.ID{id}) {
+			t.Errorf("receipt of %s with a scope over %v", id, r.Tenants())
+		}
+		return dashboards.Receipt{
+			Made: &dashboards.Made{
+				At: now.Add(2 * time.Second), Changed: now.Add(time.Hour), Isolation: dashboards.ByOrg, Place: "oriel: ops",
+				Sources: []string{"oriel ops metrics", "oriel ops logs"}, Boards: []string{"Overview"}, Rules: []string{"Crash loop"},
+				Token: dashboards.MadeToken{ID: "tok-9", Created: now.Add(time.Second)},
+			},
+			Checks: dashboards.Checks(dashboards.Facts{Metrics: []string{"ops_jobs_total"}, Records: 200, Leveled: 3}),
+		}
+	}
 }
 
 func as(r tenant.Read, h http.Handler) http.Handler {
@@ -174,8 +192,9 @@ func TestClient(t *testing.T) {
 	if st, err = c.Onboard(ctx, "ops", []string{}, nil); err != nil || len(st.Groups) != 0 {
 		t.Errorf("onboard again with no group: %+v, %v", st, err)
 	}
-	if st, err = c.Tenant(ctx, "ops"); err != nil || st.Namespaces[0].Life.Namespace != "infra" {
-		t.Errorf("show: %+v, %v", st, err)
+	shown, err := c.Tenant(ctx, "ops")
+	if err != nil || shown.Namespaces[0].Life.Namespace != "infra" || shown.Receipt == nil || shown.Receipt.Made.Place != "oriel: ops" {
+		t.Errorf("show: %+v, %v", shown, err)
 	}
 	list, err := c.Tenants(ctx)
 	if err != nil || len(list.Tenants) != 2 || len(list.Refusals) != 1 || len(list.Clusters) != 1 {

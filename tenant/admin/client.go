@@ -45,8 +45,8 @@ func (c *Client) Tenants(ctx context.Context) (out List, err error) {
 	return out, err
 }
 
-// Tenant gives one tenant.
-func (c *Client) Tenant(ctx context.Context, id tenant.ID) (out registry.State, err error) {
+// Tenant gives one tenant, with its receipt.
+func (c *Client) Tenant(ctx context.Context, id tenant.ID) (out Shown, err error) {
 	err = c.call(ctx, http.MethodGet, tenantPath(id), nil, &out)
 	return out, err
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/oriel-project/oriel/dashboards"
 	"github.com/oriel-project/oriel/internal/httpx"
 	"github.com/oriel-project/oriel/tenant"
 	"github.com/oriel-project/oriel/tenant/registry"
@@ -35,7 +36,10 @@ type Options struct {
 	// MergeLogs brings the log store's segments into as few as there can be. nil:
 	// there is no such store here.
 	MergeLogs func(context.Context) error
-	Logger    *slog.Logger // of changes, and of what could not be answered; nil: nowhere
+	// Receipt says what a tenant that exists got and what it lacks, as far as the
+	// scope sees it. nil: not told.
+	Receipt func(context.Context, tenant.Read, tenant.ID) dashboards.Receipt
+	Logger  *slog.Logger // of changes, and of what could not be answered; nil: nowhere
 }
 
 // New gives the operator's API.
@@ -162,7 +166,12 @@ func (s server) show(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	httpx.WriteJSON(w, http.StatusOK, st)
+	out := Shown{State: st}
+	if s.o.Receipt != nil && st.Condition == registry.Live {
+		receipt := s.o.Receipt(r.Context(), tenant.ReadFrom(r.Context()).Narrow(st.ID), st.ID)
+		out.Receipt = &receipt
+	}
+	httpx.WriteJSON(w, http.StatusOK, out)
 	return nil
 }
 

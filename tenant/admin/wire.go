@@ -11,6 +11,7 @@ package admin
 import (
 	"time"
 
+	"github.com/oriel-project/oriel/dashboards"
 	"github.com/oriel-project/oriel/tenant"
 	"github.com/oriel-project/oriel/tenant/registry"
 )
@@ -22,6 +23,12 @@ type List struct {
 	Tenants  []registry.State        `json:"tenants"`            // everything that is kept, by ID; the condition says what exists
 	Refusals []registry.Refusal      `json:"refusals,omitempty"` // claims that do not hold now
 	Clusters []registry.ClusterState `json:"clusters,omitempty"` // agents that have spoken since the start
+}
+
+// Shown is the reply of GET /admin/v1/tenants/{t}.
+type Shown struct {
+	registry.State
+	Receipt *dashboards.Receipt `json:"receipt,omitempty"` // of a live one
 }
 
 // onboarding is the body of PUT /admin/v1/tenants/{t}.
