@@ -40,9 +40,10 @@ var floors = map[string]int{
 	"tenant":                1,
 	"tenant/scopetest":      1,
 
-	"config":  2,
-	"logging": 2,
-	"metrics": 2,
+	"config":            2,
+	"internal/otlphttp": 2,
+	"logging":           2,
+	"metrics":           2,
 
 	"esapi/dsl":           3,
 	"logging/logtest":     3,
