@@ -24,6 +24,7 @@ type claims struct {
 	time  Value
 	level string
 	torn  bool // two namespaces are claimed with equal right
+	piece Piece
 
 	regular bool     // what follows is known
 	top     addedSet // which names the document has at its top
@@ -101,7 +102,7 @@ func claimOf(name string) (k claim, rank uint8) {
 
 // gather reads the claims of a document.
 func gather(src string) claims {
-	c := claims{}
+	c := claims{piece: pieceOf([]byte(src))}
 	best := len(levelNames)
 	all := flatten(src, flat{names: make([]string, 0, 24), vals: make([]Value, 0, 24)})
 	for at, field := range all.names {

@@ -32,6 +32,9 @@ type Record struct {
 	Level                                                   string // normalised: trace debug info warn error fatal; "" where unknown
 	Stream                                                  string
 	Message                                                 string
+	// Piece is what the document says of a line that its container's runtime cut;
+	// decided by Stamp, and not stored.
+	Piece Piece
 
 	// Source is the sender's document: one JSON object, returned JSON-equal.
 	Source []byte

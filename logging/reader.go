@@ -48,6 +48,7 @@ type claimPlan struct {
 	claims []claimHole // by claim, the preferred first, then as in the document
 	levels []int       // holes, likewise
 	top    addedSet
+	pieces bool // they can be pieces of lines
 }
 
 type claimHole struct {
@@ -57,7 +58,7 @@ type claimHole struct {
 }
 
 func newClaimPlan(s *shape.Shape, src []byte) *claimPlan {
-	p := &claimPlan{time: -1, top: addedIn(string(src))}
+	p := &claimPlan{time: -1, top: addedIn(string(src)), pieces: mayBePieces(s.Skeleton())}
 	var order []int
 	for i, h := range s.Holes() {
 		if h.Path == FieldTime {
@@ -105,6 +106,9 @@ func (r *reader) read(c *claims, src []byte) bool {
 		r.plans[s] = p
 	}
 	c.regular, c.top = true, p.top
+	if p.pieces {
+		c.piece = pieceOf(src)
+	}
 	holes := s.Holes()
 	token := func(hole int) []byte { return src[spans[hole].From:spans[hole].To] }
 	if p.time >= 0 {

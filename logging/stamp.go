@@ -155,6 +155,7 @@ func (s *Stamper) stamp(r *reader, w tenant.Write, raw Raw) (Record, error) {
 		Stream:    c.name(claimStream),
 		Level:     c.level,
 		Message:   trimNewlines(c.strs[claimMessage]),
+		Piece:     c.piece,
 		Source:    src,
 	}
 	if rec.Node == "" && raw.Node {
@@ -214,18 +215,25 @@ func cleanSource(src []byte) ([]byte, error) {
 // the time of receipt took its place.
 func (s *Stamper) stampTime(rec *Record, given time.Time, c *claims) bool {
 	rec.Time = rec.Received
-	original := ""
-	if t, ok := eventTime(&c.time); ok {
-		rec.Time, original = t, c.time.Text()
-	} else if !given.IsZero() {
-		rec.Time, original = given.UTC(), given.UTC().Format(time.RFC3339Nano)
+	t, own := eventTime(&c.time)
+	switch {
+	case own:
+		rec.Time = t
+	case !given.IsZero():
+		rec.Time = given.UTC()
 	}
 	tooOld := s.Retention > 0 && rec.Time.Before(rec.Received.Add(-s.Retention))
-	if tooOld || rec.Time.After(rec.Received.Add(futureMax)) || !inNanos(rec.Time) {
-		rec.Time, rec.Original = rec.Received, original
-		return true
+	if !tooOld && !rec.Time.After(rec.Received.Add(futureMax)) && inNanos(rec.Time) {
+		return false
 	}
-	return false
+	switch {
+	case own:
+		rec.Original = c.time.Text()
+	case !given.IsZero():
+		rec.Original = rec.Time.Format(time.RFC3339Nano)
+	}
+	rec.Time = rec.Received
+	return true
 }
 
 // eventTime reads @timestamp: a date, or milliseconds since the epoch as a

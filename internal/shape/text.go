@@ -1,6 +1,7 @@
 package shape
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 	"unicode/utf16"
@@ -139,22 +140,25 @@ func hex4(b []byte) (r rune, ok bool) {
 // between the quotes, as a Span of a Scanner gives it, in which every escape is
 // good. What is no good escape reads as U+FFFD.
 func Unescape(dst, raw []byte) []byte {
-	from := 0
-	for i := 0; i < len(raw); {
-		if raw[i] != '\\' {
-			i++
+	for {
+		n := bytes.IndexByte(raw, '\\')
+		if n < 0 {
+			return append(dst, raw...)
+		}
+		dst = append(dst, raw[:n]...)
+		raw = raw[n:]
+		if len(raw) > 1 && (raw[1] == '"' || raw[1] == '\\') { // most often
+			dst = append(dst, raw[1])
+			raw = raw[2:]
 			continue
 		}
-		dst = append(dst, raw[from:i]...)
-		r, n := escape(raw[i:])
+		r, n := escape(raw)
 		if n == 0 {
 			r, n = utf8.RuneError, 1
 		}
 		dst = utf8.AppendRune(dst, r)
-		i += n
-		from = i
+		raw = raw[n:]
 	}
-	return append(dst, raw[from:]...)
 }
 
 const hex = "0123456789abcdef"

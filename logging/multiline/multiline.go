@@ -238,7 +238,7 @@ func (j *Joiner) looks(records []logging.Record) bool {
 	}
 	for i := range records {
 		r := &records[i]
-		if streamed(r) && (pieceOf(r.Source) != whole || j.ruleOf(r, r.Message) != nil) {
+		if streamed(r) && (r.Piece != logging.Whole || j.ruleOf(r, r.Message) != nil) {
 			return true
 		}
 	}
@@ -325,7 +325,7 @@ func (j *Joiner) join(records []logging.Record, m *memo, hold, lend bool) plan {
 			before := open[key]
 			open[key] = g
 			g.text = append(g.text, r.Message...)
-			g.cut = pieceOf(r.Source) == first
+			g.cut = r.Piece == logging.FirstPiece
 			if g.rule = j.ruleOf(r, r.Message); g.rule == nil && before != nil && j.full(before, r) && before.rule != nil {
 				// The rest of what was too long for one record.
 				if at, ok := before.rule.next(before.at, r.Message); ok {
@@ -354,7 +354,7 @@ func (j *Joiner) add(g *group, r *logging.Record) bool {
 	switch {
 	case g.cut:
 		g.text = append(g.text, r.Message...)
-		if g.cut = pieceOf(r.Source) == first; !g.cut && g.lines == 1 {
+		if g.cut = r.Piece == logging.FirstPiece; !g.cut && g.lines == 1 {
 			g.rule = j.ruleOf(r, string(g.text))
 		}
 	case g.rule == nil:
@@ -366,7 +366,7 @@ func (j *Joiner) add(g *group, r *logging.Record) bool {
 		}
 		g.at = at
 		g.text = append(append(g.text, '\n'), r.Message...)
-		g.cut = pieceOf(r.Source) == first
+		g.cut = r.Piece == logging.FirstPiece
 		g.lines++
 	}
 	if g.level == "" {

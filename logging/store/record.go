@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"strings"
 	"time"
+	"unsafe"
 
 	"github.com/oriel-project/oriel/logging"
 	"github.com/oriel-project/oriel/tenant"
@@ -57,7 +59,7 @@ func (e *encoder) add(r *logging.Record, given bool) {
 	if given {
 		bits |= bitID
 	}
-	offset := bytes.Index(r.Source, []byte(r.Message))
+	offset := place(r.Source, r.Message)
 	if offset < 0 {
 		bits |= bitMessage
 	}
@@ -93,6 +95,22 @@ func (e *encoder) add(r *logging.Record, given bool) {
 	if offset < 0 {
 		e.buf = append(e.buf, r.Message...)
 	}
+}
+
+// place gives where the message stands in the source as it is; -1: nowhere that was
+// looked. Mostly it shares the memory of the source.
+func place(source []byte, message string) int {
+	if len(message) == 0 {
+		return 0
+	}
+	at := uintptr(unsafe.Pointer(unsafe.StringData(message))) - uintptr(unsafe.Pointer(unsafe.SliceData(source)))
+	if at < uintptr(len(source)) && len(message) <= len(source)-int(at) {
+		return int(at)
+	}
+	if strings.IndexByte(message, '"') >= 0 || strings.IndexByte(message, '\\') >= 0 || strings.IndexByte(message, '\n') >= 0 {
+		return -1 // escaped there
+	}
+	return bytes.Index(source, []byte(message))
 }
 
 // cursor reads what encoders wrote. After the first thing that does not read,
