@@ -10,13 +10,14 @@ func (in *input) column(hole int) (*Column, error) {
 
 func (in *input) stamped(s Stamp) (*Column, error) { return in.b.Stamped(s) }
 
-// aliasOf gives the own column that a stamped one is kept as; -1: none.
-func (in *input) aliasOf(s Stamp, own int) int {
+// aliasOf gives the own column that another one is kept as; -1: none. at counts the
+// own columns, then the stamped ones.
+func (in *input) aliasOf(at, own int) int {
 	switch b := in.b.(type) {
 	case *memBlock:
 		b.rows.mu.RLock()
 		defer b.rows.mu.RUnlock()
-		if col := &b.chunk.stamps[s]; col.form == formAlias {
+		if col := b.chunk.column(at); col.form == formAlias {
 			return int(col.alias)
 		}
 	case *fileBlock:
@@ -24,7 +25,7 @@ func (in *input) aliasOf(s Stamp, own int) int {
 		if err != nil {
 			return -1
 		}
-		if m := &cols[colOwn+own+int(s)]; m.enc == encAlias && int(m.ref) < colOwn+own {
+		if m := &cols[colOwn+at]; m.enc == encAlias && int(m.ref) < colOwn+own {
 			return int(m.ref) - colOwn
 		}
 	}

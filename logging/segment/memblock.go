@@ -63,10 +63,7 @@ func (b *memBlock) view(at int) *Column {
 
 // column is called with the rows' lock held.
 func (b *memBlock) column(at int) *memColumn {
-	if at < len(b.chunk.own) {
-		return &b.chunk.own[at]
-	}
-	col := &b.chunk.stamps[at-len(b.chunk.own)]
+	col := b.chunk.column(at)
 	if col.form == formAlias {
 		col = &b.chunk.own[col.alias]
 	}
@@ -83,14 +80,14 @@ func (b *memBlock) Own(hole int) (*Column, error) { return b.view(hole), nil }
 func (b *memBlock) OwnKind(hole int) Kind {
 	b.rows.mu.RLock()
 	defer b.rows.mu.RUnlock()
-	return b.chunk.own[hole].kind()
+	return b.column(hole).kind()
 }
 
 // NumberRange implements Block.
 func (b *memBlock) NumberRange(hole int) (low, high float64, ok bool) {
 	b.rows.mu.RLock()
 	defer b.rows.mu.RUnlock()
-	return b.chunk.own[hole].numberRange(b.info.Rows)
+	return b.column(hole).numberRange(b.info.Rows)
 }
 
 // Counts implements Block.

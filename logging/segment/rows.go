@@ -200,12 +200,25 @@ func (r *Rows) appendOwn(c *chunk, src []byte, spans []shape.Span, escaped bool)
 		col := &c.own[i]
 		switch r.types[i] {
 		case shape.String:
+			if col.form == formAlias {
+				if root := spans[col.alias]; bytes.Equal(v, src[root.From:root.To]) {
+					r.vals[i] = r.vals[col.alias]
+					continue
+				}
+				r.unalias(c, col)
+			}
 			if escaped && bytes.IndexByte(v, '\\') >= 0 {
 				from := len(r.scratch)
 				r.scratch = shape.Unescape(r.scratch, v)
 				v = r.scratch[from:len(r.scratch):len(r.scratch)]
 			}
 			r.vals[i] = v
+			if c.n == 0 && col.form == formDict && len(v) >= aliasBytesMin {
+				if col.alias = r.earlier(v, i); col.alias >= 0 {
+					col.form = formAlias
+					continue
+				}
+			}
 			if col.form == formDict && c.n > 0 && string(v) == col.last { // most often
 				if col.codes != nil {
 					col.codes = push(col.codes, col.lastCode, c.n)
@@ -219,6 +232,21 @@ func (r *Rows) appendOwn(c *chunk, src []byte, spans []shape.Span, escaped bool)
 			col.appendBool(len(v) == len("true"), c.n)
 		}
 	}
+}
+
+// aliasBytesMin is the length of the shortest string by which an own column becomes
+// the alias of another one: a document has its message under several names.
+const aliasBytesMin = 16
+
+// earlier gives the first own column before i that has the string in the row at
+// hand; -1: none.
+func (r *Rows) earlier(v []byte, i int) int32 {
+	for k, t := range r.types[:i] {
+		if t == shape.String && bytes.Equal(r.vals[k], v) {
+			return int32(k)
+		}
+	}
+	return -1
 }
 
 // appendStamp adds a stamped string. A column is the alias of an own one as
@@ -314,6 +342,14 @@ func (c *chunk) close() (grown int64) {
 		c.own[i].table = nil
 	}
 	return c.count()
+}
+
+// column gives a column: of the own ones, then of the stamped ones.
+func (c *chunk) column(at int) *memColumn {
+	if at < len(c.own) {
+		return &c.own[at]
+	}
+	return &c.stamps[at-len(c.own)]
 }
 
 // chunkBytes is what a chunk and a column of it take when empty, about.

@@ -46,6 +46,10 @@ func (p *partWriter) block(picks []pick) error {
 			e.ids(ordinals, f)
 			continue
 		}
+		if same := aliasOf(g.runs, h, own); same >= 0 {
+			e.alias(colOwn + same)
+			continue
+		}
 		c, err := g.column(func(in *input) (*Column, error) { return in.column(h) })
 		if err != nil {
 			return err
@@ -54,7 +58,7 @@ func (p *partWriter) block(picks []pick) error {
 	}
 	given := 0
 	for s := range stampCount {
-		if h := aliasOf(g.runs, s, own); h >= 0 {
+		if h := aliasOf(g.runs, own+int(s), own); h >= 0 {
 			e.alias(colOwn + h)
 			continue
 		}
@@ -122,8 +126,8 @@ func (p *partWriter) giveIDs(c *Column) (given int) {
 	return given
 }
 
-// aliasOf gives the own column that a stamped one is the same as, in every row.
-func aliasOf(runs []run, s Stamp, own int) int {
+// aliasOf gives the own column that another one is the same as, in every row.
+func aliasOf(runs []run, at, own int) int {
 	found := -1
 	var last *input
 	for _, r := range runs {
@@ -131,7 +135,7 @@ func aliasOf(runs []run, s Stamp, own int) int {
 			continue
 		}
 		last = r.in
-		h := r.in.aliasOf(s, own)
+		h := r.in.aliasOf(at, own)
 		if h < 0 || found >= 0 && h != found {
 			return -1
 		}
