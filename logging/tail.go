@@ -87,10 +87,18 @@ func (t *Tails) Follow(ctx context.Context, r tenant.Read, f Filter) iter.Seq2[R
 	return func(yield func(Record, error) bool) {
 		defer stop()
 		defer leave()
+		may, match, doc := Screen(f), Matcher(f), NewDoc(nil)
+		fits := func(rec *Record) bool {
+			if may != nil && !may(rec) {
+				return false
+			}
+			doc.Reset(rec)
+			return match(doc)
+		}
 		show := func(recs []Record) bool {
 			for i := range recs {
 				rec := &recs[i]
-				if r.Includes(rec.Tenant) && !Covered(r.Sealed(rec.Tenant), rec) && f.Match(NewDoc(rec)) && !yield(*rec, nil) {
+				if r.Includes(rec.Tenant) && !Covered(r.Sealed(rec.Tenant), rec) && fits(rec) && !yield(*rec, nil) {
 					return false
 				}
 			}

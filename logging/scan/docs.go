@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 
+	"github.com/oriel-project/oriel/internal/text"
 	"github.com/oriel-project/oriel/logging"
 	"github.com/oriel-project/oriel/logging/segment"
 )
@@ -47,7 +48,7 @@ func (e *eval) runDocs(n *node, in []uint32) ([]uint32, error) {
 // that matches, in any case; "" where that is not known.
 func (l *leaf) anywhere() string {
 	literal := l.text.token.Text
-	if literal == "" || literal != l.text.whole.Text || !isASCII(literal) {
+	if literal == "" || literal != l.text.whole.Text || !text.IsASCII(literal) {
 		return ""
 	}
 	if strings.Contains(l.field.Name, "*") {
@@ -64,7 +65,7 @@ func (l *leaf) anywhere() string {
 func (e *eval) labelled(literal string) bool {
 	in := e.info
 	for _, s := range [...]string{in.Cluster, in.Region, in.Cloud, in.Namespace, in.Container} {
-		if mayHold(s, literal) {
+		if text.MayHold(s, literal) {
 			return true
 		}
 	}
@@ -85,7 +86,7 @@ func (e *eval) mayHold(row int, literal string) (bool, error) {
 	}) {
 		hidden = hidden[:1]
 	}
-	if bytes.Contains(e.json, hidden) || mayHold(e.json, literal) {
+	if bytes.Contains(e.json, hidden) || text.MayHold(e.json, literal) {
 		return true, nil
 	}
 	for _, s := range [...]segment.Stamp{segment.StampMessage, segment.StampPod, segment.StampNode, segment.StampLevel, segment.StampStream, segment.StampOriginal} {
@@ -93,7 +94,7 @@ func (e *eval) mayHold(row int, literal string) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if s := e.stringAt(c, row); mayHold(s, literal) {
+		if s := e.stringAt(c, row); text.MayHold(s, literal) {
 			return true, nil
 		}
 	}

@@ -220,10 +220,10 @@ func (e *eval) matchStrings(l *leaf, c *segment.Column, in []uint32, exact, stam
 		if exact {
 			literal = l.text.whole.Text
 		}
-		if literal != "" && isASCII(literal) {
+		if literal != "" && text.IsASCII(literal) {
 			return e.where(in, func(row uint32) bool {
 				s := c.Data[c.Off[row]:c.Off[row+1]]
-				return mayHold(s, literal) && test(view(s))
+				return text.MayHold(s, literal) && test(view(s))
 			})
 		}
 	case segment.KindIDs:
@@ -363,53 +363,4 @@ func (e *eval) byCode(c *segment.Column, in []uint32, test func(string) bool) ([
 		}
 	}
 	return e.rows.keep(out), nil
-}
-
-// mayHold reports whether a string may have an ASCII literal, in lower case, in
-// it in any case: always where it is not ASCII itself, since other characters
-// fold to ASCII ones.
-func mayHold[T ~string | ~[]byte](s T, literal string) bool {
-	if len(s) < len(literal) {
-		return false
-	}
-	if !isASCII(s) {
-		return true
-	}
-	first := literal[0]
-	other := upper(first)
-next:
-	for i := range len(s) - len(literal) + 1 {
-		if c := s[i]; c != first && c != other {
-			continue
-		}
-		for j := 1; j < len(literal); j++ {
-			if c := s[i+j]; c != literal[j] && c != upper(literal[j]) {
-				continue next
-			}
-		}
-		return true
-	}
-	return false
-}
-
-func upper(c byte) byte {
-	if 'a' <= c && c <= 'z' {
-		return c - ('a' - 'A')
-	}
-	return c
-}
-
-func isASCII[T ~string | ~[]byte](s T) bool {
-	i := 0
-	for ; i+8 <= len(s); i += 8 {
-		if (s[i]|s[i+1]|s[i+2]|s[i+3]|s[i+4]|s[i+5]|s[i+6]|s[i+7])&0x80 != 0 {
-			return false
-		}
-	}
-	for ; i < len(s); i++ {
-		if s[i] >= 0x80 {
-			return false
-		}
-	}
-	return true
 }
