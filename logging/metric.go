@@ -59,7 +59,14 @@ func (p *metricPlan) make() (collector, error) {
 	return m, p.bounds.hold(momentsBytes, "a metric of", p.Field.Name)
 }
 
-func (*metricPlan) countable(*run) (bool, error) { return false, nil }
+// countable reports whether there is nothing to add, since no row has a value.
+func (p *metricPlan) countable(r *run) (bool, error) {
+	if p.Missing != nil {
+		return false, nil
+	}
+	err := p.load(r)
+	return err == nil && p.empty(), err
+}
 
 // load asks the rows for the field, once a run, for the column that serves the
 // kind of metric best.
@@ -232,7 +239,10 @@ func (m *moments) countRows(r *run, sel []uint32) {
 // addNumbers takes the numbers of rows; each is given to also, if there is one.
 func (m *moments) addNumbers(r *run, sel []uint32, also func(float64)) {
 	p := m.plan
-	if p.mode == metricNumbers && also == nil {
+	switch {
+	case p.empty() && p.Missing == nil:
+		return
+	case p.mode == metricNumbers && also == nil:
 		m.addColumn(r, sel)
 		return
 	}

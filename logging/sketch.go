@@ -230,7 +230,7 @@ func (q *quantiles) at(share, least, greatest float64) float64 {
 	low := int(rank)
 	if !q.sketched {
 		if !q.sorted {
-			slices.Sort(q.vals)
+			sortFloats(q.vals)
 			q.sorted = true
 		}
 		x := q.vals[low]
@@ -277,7 +277,7 @@ func (q *quantiles) below(x, least, greatest float64) float64 {
 		return q.sketchedBelow(x) / float64(q.n)
 	}
 	if !q.sorted {
-		slices.Sort(q.vals)
+		sortFloats(q.vals)
 		q.sorted = true
 	}
 	from, to := q.equals(x)

@@ -17,6 +17,16 @@ func (r *rows) Codes(f logging.Field) (logging.Codes, bool, error) {
 			return logging.Codes{}, false, nil
 		case len(sources) == 0:
 			return logging.Codes{}, true, nil
+		case len(sources) == 2 && sources[0].only == always:
+			// The other one counts only where the stamp is empty.
+			c, err := r.e.cols.stamped(r.e, sources[0].stamp)
+			if err != nil {
+				return logging.Codes{}, false, err
+			}
+			if c.Kind == segment.KindDict && !slices.Contains(c.Values, "") {
+				return r.dictCodes(c, true), true, nil
+			}
+			return r.mixedCodes(sources)
 		case len(sources) == 2 || sources[0].only != always:
 			return r.mixedCodes(sources)
 		}

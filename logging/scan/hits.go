@@ -174,16 +174,13 @@ func (s *search) hits(e *eval, c *candidate, sel []uint32) error {
 	if err != nil {
 		return err
 	}
-	seqs, err := e.block.Seqs()
-	if err != nil {
-		return err
-	}
 	times, err := e.block.Times()
 	if err != nil {
 		return err
 	}
 	l, desc := s.top.by()
 	low, high := s.top.span()
+	var seqs []uint64 // read when a row may be a hit
 	scratch := make([]logging.Value, len(s.q.Sort))
 	for n := range sel {
 		row := int(sel[n])
@@ -199,12 +196,22 @@ func (s *search) hits(e *eval, c *candidate, sel []uint32) error {
 				continue
 			}
 		case leadSeq:
+			if seqs == nil {
+				if seqs, err = e.block.Seqs(); err != nil {
+					return err
+				}
+			}
 			if x := int64(seqs[row]); x < low || x > high {
 				continue
 			}
 		}
 		if len(s.q.Sort) > 1 || l == leadNone {
 			if err := e.tick(8); err != nil {
+				return err
+			}
+		}
+		if seqs == nil {
+			if seqs, err = e.block.Seqs(); err != nil {
 				return err
 			}
 		}

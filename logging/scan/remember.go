@@ -28,8 +28,9 @@ func keyOf(f logging.Filter) string {
 	return ""
 }
 
-// remembered is find with a memory. What is found among a part of the rows is not
-// remembered: it tells nothing of the others.
+// remembered is find with a memory. What is found among a part of the rows tells
+// nothing of the others: whoever asks for a part again, such as the newest hits,
+// has all rows looked at.
 func (e *eval) remembered(n *node, in []uint32) ([]uint32, error) {
 	b, ok := e.block.(Finder)
 	if !ok {
@@ -38,8 +39,20 @@ func (e *eval) remembered(n *node, in []uint32) ([]uint32, error) {
 	if rows, ok := b.Found(n.key); ok {
 		return e.both(in, rows), nil
 	}
-	out, err := e.find(n, in)
-	if err != nil || len(in) < e.info.Rows || e.cols.err() != nil {
+	among := in
+	if len(in) < e.info.Rows {
+		asked := "asked " + n.key
+		if _, again := b.Found(asked); !again {
+			b.Remember(asked, nil)
+			return e.find(n, in)
+		}
+		if e.plans[n.id].docs && len(in) < e.info.Rows/4 {
+			return e.find(n, in)
+		}
+		among = e.every[:e.info.Rows]
+	}
+	out, err := e.find(n, among)
+	if err != nil || e.cols.err() != nil {
 		return out, err
 	}
 	rows := make([]uint16, len(out))
@@ -47,6 +60,9 @@ func (e *eval) remembered(n *node, in []uint32) ([]uint32, error) {
 		rows[i] = uint16(row)
 	}
 	b.Remember(n.key, rows)
+	if len(in) < e.info.Rows {
+		return e.both(in, rows), nil
+	}
 	return out, nil
 }
 

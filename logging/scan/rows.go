@@ -12,16 +12,19 @@ import (
 
 // aggregate feeds the aggregations with rows of a block.
 func (s *search) aggregate(e *eval, sel []uint32) error {
-	r := e.columns
-	if r == nil {
-		r = &rows{e: e}
-		e.columns = r
-	}
-	r.reset()
 	if len(sel) == e.info.Rows {
 		sel = nil
 	}
-	return s.aggs.AddRows(r, sel)
+	return s.aggs.AddRows(s.rowsOf(e), sel)
+}
+
+// rowsOf gives the rows of the block that is open.
+func (s *search) rowsOf(e *eval) *rows {
+	if e.columns == nil {
+		e.columns = &rows{e: e}
+	}
+	e.columns.reset()
+	return e.columns
 }
 
 // rows are the rows of a block in columns.

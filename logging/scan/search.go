@@ -159,6 +159,9 @@ func (s *search) all() error {
 					continue
 				}
 				more, err := s.candidates(order[i])
+				if err == nil {
+					more, err = s.byMinutes(order[i], more)
+				}
 				if err != nil {
 					return err
 				}
@@ -269,11 +272,7 @@ func (s *search) look(c *candidate) error {
 		return err
 	}
 	e := &s.eval
-	e.open(c)
-	if len(e.plans) < s.nodes {
-		e.plans = append(e.plans, make([]plan, s.nodes-len(e.plans))...)
-	}
-	v, err := e.plan(s.root)
+	v, err := s.verdict(c)
 	if err != nil || v == no {
 		return err
 	}

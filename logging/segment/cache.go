@@ -20,13 +20,13 @@ type Cache struct {
 
 	mu     sync.Mutex // guards what follows
 	bytes  int64
-	blocks map[any]*list.Element // of *kept, by *blockEntry and *IDs
+	blocks map[any]*list.Element // of *kept, by *blockEntry, *IDs and minutesKey
 	order  list.List             // the most recently used first
 	hits   int64
 	misses int64
 }
 
-// kept is what is decoded of one block, or of the ids of a part.
+// kept is what is decoded of one block, of the ids of a part, or counted of a part.
 type kept struct {
 	key    any
 	bytes  int64
@@ -36,7 +36,8 @@ type kept struct {
 	keyed  map[int]*Keyed // by hole
 	counts []byte         // rows by minute, as colenc has them
 
-	hashes []uint64
+	hashes  []uint64
+	minutes map[Labels]*Minutes
 }
 
 // Keyed is the strings of a column by a dictionary of their keys: the string of
