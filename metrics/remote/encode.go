@@ -4,15 +4,17 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 
 	"github.com/gogo/protobuf/proto"
 	"github.com/klauspost/compress/snappy"
 	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/model/metadata"
 	"github.com/prometheus/prometheus/prompb"
 	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
+	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // An item of the queue is one remote write 2.0 request as it goes over the wire,
@@ -39,63 +41,259 @@ func (t tally) plus(o tally) tally {
 	return tally{t.samples + o.samples, t.histograms + o.histograms, t.exemplars + o.exemplars}
 }
 
-// request collects series of one owner for one remote write 2.0 message.
-type request struct {
-	owner   string
-	symbols writev2.SymbolsTable
-	series  []writev2.TimeSeries
-	has     tally
+// row is one sample of a series of the dictionary.
+type row struct {
+	st, t  int64
+	v      float64
+	slot   uint32
+	family *family
+	more   *more // nil: a plain number
 }
 
-func newRequest() *request { return &request{symbols: writev2.NewSymbolTable()} }
+// more is what few rows have.
+type more struct {
+	h         *histogram.Histogram
+	fh        *histogram.FloatHistogram
+	exemplars []exemplar.Exemplar
+}
 
-func (q *request) add(ls labels.Labels, st, t int64, v float64, h *histogram.Histogram, fh *histogram.FloatHistogram, md metadata.Metadata, es []exemplar.Exemplar) {
-	ts := writev2.TimeSeries{LabelsRefs: q.symbols.SymbolizeLabels(ls, make([]uint32, 0, 2*ls.Len()))}
-	if !md.IsEmpty() {
-		ts.Metadata = writev2.Metadata{
-			Type: writev2.FromMetadataType(md.Type), HelpRef: q.symbols.Symbolize(md.Help), UnitRef: q.symbols.Symbolize(md.Unit),
-		}
+// request collects rows of one owner for one remote write 2.0 message.
+type request struct {
+	owner string
+	rows  []row
+	has   tally
+}
+
+func (q *request) add(r row) {
+	q.rows = append(q.rows, r)
+	if r.more == nil {
+		q.has.samples++
+		return
 	}
-	switch {
-	case fh != nil:
-		ts.Histograms = []writev2.Histogram{writev2.FromFloatHistogram(st, t, fh)}
+	if r.more.h != nil || r.more.fh != nil {
 		q.has.histograms++
-	case h != nil:
-		ts.Histograms = []writev2.Histogram{writev2.FromIntHistogram(st, t, h)}
-		q.has.histograms++
-	default:
-		ts.Samples = []writev2.Sample{{Value: v, Timestamp: t, StartTimestamp: st}}
+	} else {
 		q.has.samples++
 	}
-	q.addExemplars(&ts, es)
-	q.series = append(q.series, ts)
+	q.has.exemplars += len(r.more.exemplars)
 }
 
-func (q *request) addExemplars(ts *writev2.TimeSeries, es []exemplar.Exemplar) {
-	for _, e := range es {
-		ts.Exemplars = append(ts.Exemplars, writev2.Exemplar{
-			LabelsRefs: q.symbols.SymbolizeLabels(e.Labels, nil), Value: e.Value, Timestamp: e.Ts,
-		})
-		q.has.exemplars++
+// encoder makes items of requests. What it has grown to is used again.
+type encoder struct {
+	// locals holds, for each symbol of the dictionary, its number in this request
+	// below and the request's own number above.
+	locals  []uint64
+	pairs   []localPair // likewise for each label
+	request uint32
+	own     map[string]uint32 // symbols of exemplars alone, which no dictionary keeps
+
+	n       uint32 // symbols so far
+	symbols []byte // of the message
+	series  []byte // likewise
+	one     []byte // a series
+	refs    []byte // of an exemplar
+	nested  []byte // a message in it
+}
+
+// localPair is a label as it stands in a request: two uvarints, in the order of
+// their bytes in a word, little-endian. A request has fewer than 2^28 symbols.
+type localPair struct {
+	word    uint64
+	bytes   uint32
+	request uint32
+}
+
+// Fields of the messages of remote write 2.0; see receive_wire.go.
+const (
+	requestSymbols, requestSeries                                                = 4, 5
+	seriesRefs, seriesSamples, seriesHistograms, seriesExemplars, seriesMetadata = 1, 2, 3, 4, 5
+	sampleValue, sampleTime, sampleStart                                         = 1, 2, 3
+	exemplarRefs, exemplarValue, exemplarTime                                    = 1, 2, 3
+	metadataType, metadataHelp, metadataUnit                                     = 1, 3, 4
+)
+
+func (e *encoder) begin(v *view) {
+	if e.request++; e.request == 0 || len(e.locals) < len(v.symbols) || len(e.pairs) < len(v.pairs) {
+		e.locals, e.pairs = make([]uint64, len(v.symbols)*5/4), make([]localPair, len(v.pairs)*5/4)
+		e.request = 1
 	}
+	clear(e.own)
+	e.n, e.symbols, e.series = 0, e.symbols[:0], e.series[:0]
+	e.spell("") // the first symbol is the empty one
+}
+
+func (e *encoder) spell(s string) uint32 {
+	e.symbols = protowire.AppendTag(e.symbols, requestSymbols, protowire.BytesType)
+	e.symbols = protowire.AppendString(e.symbols, s)
+	e.n++
+	return e.n - 1
+}
+
+// local gives the request's number of a symbol of the dictionary.
+func (e *encoder) local(v *view, symbol uint32) uint32 {
+	if symbol == 0 {
+		return 0
+	}
+	if l := e.locals[symbol]; uint32(l>>32) == e.request {
+		return uint32(l)
+	}
+	n := e.spell(v.symbols[symbol])
+	e.locals[symbol] = uint64(e.request)<<32 | uint64(n)
+	return n
+}
+
+func (e *encoder) pair(to *localPair, p pair, v *view) {
+	var b [16]byte
+	n := binary.PutUvarint(b[:], uint64(e.local(v, p.name)))
+	n += binary.PutUvarint(b[n:], uint64(e.local(v, p.value)))
+	*to = localPair{binary.LittleEndian.Uint64(b[:]), uint32(n), e.request}
 }
 
 // item gives the request as the queue keeps it.
-func (q *request) item() ([]byte, error) {
-	msg := writev2.Request{Symbols: q.symbols.Symbols(), Timeseries: q.series}
-	raw, err := msg.OptimizedMarshal(nil)
-	if err != nil {
-		return nil, fmt.Errorf("encode %d series for remote write: %w", len(q.series), err)
+func (e *encoder) item(q *request, v *view) ([]byte, error) {
+	e.begin(v)
+	for i := range q.rows {
+		if err := e.row(&q.rows[i], v); err != nil {
+			return nil, fmt.Errorf("encode %d series for remote write: %w", len(q.rows), err)
+		}
 	}
-	out := make([]byte, 0, 1+4*binary.MaxVarintLen64+len(q.owner)+snappy.MaxEncodedLen(len(raw)))
+	// Symbols first: there are receivers that want them so.
+	e.symbols = append(e.symbols, e.series...)
+	return appendItem(q.owner, q.has, e.symbols), nil
+}
+
+func (e *encoder) row(r *row, v *view) error {
+	pairs := v.series[r.slot].pairs
+	e.refs = slices.Grow(e.refs[:0], 8*len(pairs))
+	refs := e.refs[:cap(e.refs)]
+	n := 0
+	for at := 0; at < len(pairs); at++ {
+		number := uint32(pairs[at]) // a uvarint of a string
+		for shift := 7; pairs[at] >= 0x80; shift += 7 {
+			at++
+			number = number&(1<<shift-1) | uint32(pairs[at])<<shift
+		}
+		p := &e.pairs[number]
+		if p.request != e.request {
+			e.pair(p, v.pairs[number], v)
+		}
+		binary.LittleEndian.PutUint64(refs[n:], p.word)
+		n += int(p.bytes)
+	}
+	e.refs = refs[:n]
+	e.one = protowire.AppendTag(e.one[:0], seriesRefs, protowire.BytesType)
+	e.one = protowire.AppendBytes(e.one, e.refs)
+	if r.more == nil || r.more.h == nil && r.more.fh == nil {
+		e.sample(r)
+	} else if err := e.histogram(r); err != nil {
+		return err
+	}
+	if r.more != nil {
+		for _, x := range r.more.exemplars {
+			e.exemplar(x)
+		}
+	}
+	e.metadata(r.family, v)
+	e.series = protowire.AppendTag(e.series, requestSeries, protowire.BytesType)
+	e.series = protowire.AppendBytes(e.series, e.one)
+	return nil
+}
+
+func (e *encoder) sample(r *row) {
+	b := e.nested[:0]
+	if bits := math.Float64bits(r.v); bits != 0 {
+		b = protowire.AppendTag(b, sampleValue, protowire.Fixed64Type)
+		b = protowire.AppendFixed64(b, bits)
+	}
+	if r.t != 0 {
+		b = protowire.AppendTag(b, sampleTime, protowire.VarintType)
+		b = protowire.AppendVarint(b, uint64(r.t))
+	}
+	if r.st != 0 {
+		b = protowire.AppendTag(b, sampleStart, protowire.VarintType)
+		b = protowire.AppendVarint(b, uint64(r.st))
+	}
+	e.nest(seriesSamples, b)
+}
+
+func (e *encoder) nest(field protowire.Number, b []byte) {
+	e.one = protowire.AppendTag(e.one, field, protowire.BytesType)
+	e.one = protowire.AppendBytes(e.one, b)
+	e.nested = b
+}
+
+func (e *encoder) histogram(r *row) error {
+	var h writev2.Histogram
+	if r.more.fh != nil {
+		h = writev2.FromFloatHistogram(r.st, r.t, r.more.fh)
+	} else {
+		h = writev2.FromIntHistogram(r.st, r.t, r.more.h)
+	}
+	b, err := h.Marshal()
+	if err == nil {
+		e.one = protowire.AppendTag(e.one, seriesHistograms, protowire.BytesType)
+		e.one = protowire.AppendBytes(e.one, b)
+	}
+	return err
+}
+
+func (e *encoder) exemplar(x exemplar.Exemplar) {
+	e.refs = e.refs[:0]
+	x.Labels.Range(func(l labels.Label) {
+		for _, s := range [...]string{l.Name, l.Value} {
+			n, ok := e.own[s]
+			if !ok {
+				if e.own == nil {
+					e.own = map[string]uint32{}
+				}
+				n = e.spell(s)
+				e.own[s] = n
+			}
+			e.refs = protowire.AppendVarint(e.refs, uint64(n))
+		}
+	})
+	b := e.nested[:0]
+	if len(e.refs) > 0 {
+		b = protowire.AppendTag(b, exemplarRefs, protowire.BytesType)
+		b = protowire.AppendBytes(b, e.refs)
+	}
+	b = protowire.AppendTag(b, exemplarValue, protowire.Fixed64Type)
+	b = protowire.AppendFixed64(b, math.Float64bits(x.Value))
+	b = protowire.AppendTag(b, exemplarTime, protowire.VarintType)
+	b = protowire.AppendVarint(b, uint64(x.Ts))
+	e.nest(seriesExemplars, b)
+}
+
+func (e *encoder) metadata(f *family, v *view) {
+	if f == nil {
+		return
+	}
+	b := e.nested[:0]
+	for _, one := range [...]struct {
+		field protowire.Number
+		v     uint32
+	}{
+		{metadataType, uint32(writev2.FromMetadataType(f.Type))}, {metadataHelp, e.local(v, f.help)}, {metadataUnit, e.local(v, f.unit)},
+	} {
+		if one.v != 0 {
+			b = protowire.AppendTag(b, one.field, protowire.VarintType)
+			b = protowire.AppendVarint(b, uint64(one.v))
+		}
+	}
+	e.nest(seriesMetadata, b)
+}
+
+// appendItem gives a message with what it holds as the queue keeps it.
+func appendItem(owner string, has tally, message []byte) []byte {
+	out := make([]byte, 0, 1+4*binary.MaxVarintLen64+len(owner)+snappy.MaxEncodedLen(len(message)))
 	out = append(out, itemVersion)
-	out = binary.AppendUvarint(out, uint64(len(q.owner)))
-	out = append(out, q.owner...)
-	for _, n := range []int{q.has.samples, q.has.histograms, q.has.exemplars} {
+	out = binary.AppendUvarint(out, uint64(len(owner)))
+	out = append(out, owner...)
+	for _, n := range []int{has.samples, has.histograms, has.exemplars} {
 		out = binary.AppendUvarint(out, uint64(n))
 	}
-	block := snappy.Encode(out[len(out):cap(out)], raw)
-	return out[:len(out)+len(block)], nil
+	block := snappy.Encode(out[len(out):cap(out)], message)
+	return out[:len(out)+len(block)]
 }
 
 var errItem = errors.New("not an item of this queue's format")
@@ -127,69 +325,6 @@ func parseItem(item []byte) (owner string, has tally, body []byte, err error) {
 		*n, b = int(v), b[size:]
 	}
 	return owner, has, b, nil
-}
-
-// merge makes one body of several, in their order: what waited goes in few
-// requests, or a way with long round trips would never catch up.
-func merge(bodies [][]byte) ([]byte, error) {
-	if len(bodies) == 1 {
-		return bodies[0], nil
-	}
-	var (
-		out     writev2.Request
-		symbols = writev2.NewSymbolTable()
-		raw     []byte
-		to      []uint32
-	)
-	for _, b := range bodies {
-		var err error
-		if raw, err = snappy.Decode(raw[:cap(raw)], b); err != nil {
-			return nil, fmt.Errorf("merge queued requests: %w", err)
-		}
-		var in writev2.Request
-		if err := proto.Unmarshal(raw, &in); err != nil {
-			return nil, fmt.Errorf("merge queued requests: %w", err)
-		}
-		to = to[:0]
-		for _, s := range in.Symbols {
-			to = append(to, symbols.Symbolize(s))
-		}
-		for i := range in.Timeseries {
-			if !renumber(&in.Timeseries[i], to) {
-				return nil, fmt.Errorf("merge queued requests: %w", errItem)
-			}
-		}
-		out.Timeseries = append(out.Timeseries, in.Timeseries...)
-	}
-	out.Symbols = symbols.Symbols()
-	packed, err := out.OptimizedMarshal(nil)
-	if err != nil {
-		return nil, fmt.Errorf("merge queued requests: %w", err)
-	}
-	return snappy.Encode(nil, packed), nil
-}
-
-// renumber puts to[old] in the place of each reference to a symbol.
-func renumber(ts *writev2.TimeSeries, to []uint32) bool {
-	ok := true
-	one := func(r *uint32) {
-		if int(*r) >= len(to) {
-			ok = false
-			return
-		}
-		*r = to[*r]
-	}
-	for i := range ts.LabelsRefs {
-		one(&ts.LabelsRefs[i])
-	}
-	for i := range ts.Exemplars {
-		for j := range ts.Exemplars[i].LabelsRefs {
-			one(&ts.Exemplars[i].LabelsRefs[j])
-		}
-	}
-	one(&ts.Metadata.HelpRef)
-	one(&ts.Metadata.UnitRef)
-	return ok
 }
 
 // asV1 turns a 2.0 body into a 1.0 body, for receivers that speak no other.

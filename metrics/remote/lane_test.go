@@ -331,37 +331,6 @@ func TestAnswerOfAnEpochThatIsOver(t *testing.T) {
 func TestMerge(t *testing.T) {
 	var bodies [][]byte
 	var want []string
-	text := func(body []byte) (out []string) {
-		raw, err := snappy.Decode(nil, body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var req writev2.Request
-		if err := proto.Unmarshal(raw, &req); err != nil {
-			t.Fatal(err)
-		}
-		b := labels.NewScratchBuilder(0)
-		for _, ts := range req.Timeseries {
-			ls, err := ts.ToLabels(&b, req.Symbols)
-			if err != nil {
-				t.Fatal(err)
-			}
-			md, err := ts.ToMetadata(req.Symbols)
-			if err != nil {
-				t.Fatal(err)
-			}
-			line := fmt.Sprint(ls, md, ts.Samples)
-			for _, x := range ts.Exemplars {
-				e, err := x.ToExemplar(&b, req.Symbols)
-				if err != nil {
-					t.Fatal(err)
-				}
-				line += fmt.Sprint(e)
-			}
-			out = append(out, line)
-		}
-		return out
-	}
 	for i := range 3 {
 		q := newRequest()
 		for j := range 4 {
@@ -377,13 +346,13 @@ func TestMerge(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		bodies, want = append(bodies, body), append(want, text(body)...)
+		bodies, want = append(bodies, body), append(want, spelled(t, body)...)
 	}
 	merged, err := merge(bodies)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := text(merged); !slices.Equal(got, want) {
+	if got := spelled(t, merged); !slices.Equal(got, want) {
 		t.Errorf("got %q\nwant %q", got, want)
 	}
 	if _, err := merge([][]byte{bodies[0], []byte("x")}); err == nil {
@@ -417,5 +386,7 @@ func FuzzItem(f *testing.F) {
 		if err == nil && (len(owner)+len(body) > len(item) || has.all() < 0) {
 			t.Errorf("%d bytes hold an owner of %d and a body of %d", len(item), len(owner), len(body))
 		}
+		_, _ = merge([][]byte{body, body})
+		_, _ = merge([][]byte{snappy.Encode(nil, body), snappy.Encode(nil, body)})
 	})
 }

@@ -110,7 +110,7 @@ func TestReceiverTakesBothVersions(t *testing.T) {
 	q.add(shop, 0, at(-1), 2, nil, nil, md, nil)
 	q.add(labels.FromStrings(model.MetricNameLabel, "h", "namespace", "shop"), 0, at(-1), 0, tsdbutil.GenerateTestHistogram(1), nil, metadata.Metadata{}, nil)
 	q.add(labels.FromStrings(model.MetricNameLabel, "node", "node", "n1"), 0, at(-1), 7, nil, nil, metadata.Metadata{}, nil)
-	stats, err := api.Write(t.Context(), remoteapi.WriteV2MessageType, &writev2.Request{Symbols: q.symbols.Symbols(), Timeseries: q.series})
+	stats, err := api.Write(t.Context(), remoteapi.WriteV2MessageType, q.message())
 	if err != nil || stats.Samples != 3 || stats.Histograms != 1 || stats.Exemplars != 1 {
 		t.Errorf("2.0: %+v %v", stats, err)
 	}
@@ -228,7 +228,7 @@ func TestReceiverRefuses(t *testing.T) {
 	one := func(ls ...string) *writev2.Request {
 		q := newRequest()
 		q.add(labels.FromStrings(ls...), 0, time.Now().UnixMilli(), 1, nil, nil, metadata.Metadata{}, nil)
-		return &writev2.Request{Symbols: q.symbols.Symbols(), Timeseries: q.series}
+		return q.message()
 	}
 	good := one(model.MetricNameLabel, "m")
 	outside := one(model.MetricNameLabel, "m")
@@ -285,7 +285,7 @@ func FuzzReceiver(f *testing.F) {
 	q := newRequest()
 	q.add(labels.FromStrings(model.MetricNameLabel, "m", "a", "b"), 1, 2, 1, nil, nil, md, []exemplar.Exemplar{{Labels: labels.FromStrings("t", "x"), Value: 1, Ts: 2}})
 	q.add(labels.FromStrings(model.MetricNameLabel, "h"), 1, 2, 1, tsdbutil.GenerateTestHistogram(1), nil, metadata.Metadata{}, nil)
-	v2, err := proto.Marshal(&writev2.Request{Symbols: q.symbols.Symbols(), Timeseries: q.series})
+	v2, err := proto.Marshal(q.message())
 	if err != nil {
 		f.Fatal(err)
 	}

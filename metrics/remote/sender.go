@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/metadata"
 	"github.com/prometheus/prometheus/storage"
 
 	"github.com/oriel-project/oriel/internal/clock"
@@ -84,6 +84,10 @@ type Sender struct {
 	url  string
 	v1   atomic.Bool // the receiver speaks 1.0 only
 
+	series   dictionaries
+	encoders sync.Pool // of *encoder
+	requests sync.Pool // of *request
+
 	lastEpoch atomic.Pointer[string] // of the receiver, as any lane met it; nil: none
 
 	backoffMin time.Duration // tests are faster
@@ -141,7 +145,7 @@ func (s *Sender) Lag() time.Duration {
 // AppenderV2 implements storage.AppendableV2. What it gives is a
 // storage.ExemplarAppenderV2 too. ctx bounds the Commit.
 func (s *Sender) AppenderV2(ctx context.Context) storage.AppenderV2 {
-	return &senderAppender{s: s, ctx: ctx}
+	return &senderAppender{s: s, ctx: ctx, dict: s.series.at(s.opts.Clock())}
 }
 
 var _ storage.ExemplarAppenderV2 = (*senderAppender)(nil)
@@ -149,67 +153,99 @@ var _ storage.ExemplarAppenderV2 = (*senderAppender)(nil)
 type senderAppender struct {
 	s    *Sender
 	ctx  context.Context // of this one transaction, as the interface has no other place for it
-	full []*request
+	dict *dictionary
+	view *view      // of dict, of late
+	full []*request // of seriesPerItem rows
 	cur  []*request // one for each owner
 	last *request   // of the series before
-	of   string     // the namespace of that series
+	of   *namespace // of that series
 }
 
 // request gives the one for the owner of a namespace.
-func (a *senderAppender) request(namespace string) *request {
-	if a.last != nil && a.of == namespace {
+func (a *senderAppender) request(of *namespace) *request {
+	if a.last != nil && a.of == of {
 		return a.last
 	}
 	owner := ""
 	if a.s.opts.Owner != nil {
-		owner = a.s.opts.Owner(namespace)
+		owner = a.s.opts.Owner(of.name)
 	}
-	a.of = strings.Clone(namespace)
+	a.of = of
 	for _, q := range a.cur {
 		if q.owner == owner {
 			a.last = q
 			return q
 		}
 	}
-	q := newRequest()
+	q, _ := a.s.requests.Get().(*request)
+	if q == nil {
+		q = &request{}
+	}
 	q.owner = owner
 	a.cur, a.last = append(a.cur, q), q
 	return q
 }
 
-// refOf gives a series' reference: the hash of its labels, so that equal series
-// have equal ones without a table. Scrapers follow staleness by them.
-func refOf(ref storage.SeriesRef, ls labels.Labels) storage.SeriesRef {
-	if ref != 0 {
-		return ref
-	}
-	return max(1, storage.SeriesRef(ls.Hash()))
-}
-
+// Append knows series by the references that it gives, as long as the process
+// lives and they are written now and then; ls is only looked at without one.
 func (a *senderAppender) Append(ref storage.SeriesRef, ls labels.Labels, st, t int64, v float64, h *histogram.Histogram, fh *histogram.FloatHistogram, opts storage.AOptions) (storage.SeriesRef, error) {
-	if !ls.Has(model.MetricNameLabel) {
-		return 0, fmt.Errorf("series %s has no metric name", ls)
+	slot, err := a.slot(ref, ls, opts.Metadata)
+	if err != nil {
+		return 0, err
 	}
-	q := a.request(ls.Get("namespace"))
-	q.add(ls, st, t, v, h, fh, opts.Metadata, opts.Exemplars)
-	if len(q.series) >= seriesPerItem {
+	known := &a.view.series[slot]
+	r := row{st: st, t: t, v: v, slot: slot, family: known.family}
+	if md := opts.Metadata; md.IsEmpty() {
+		r.family = nil
+	} else if r.family == nil || r.family.Metadata != md {
+		r.family = a.dict.family(md)
+	}
+	if h != nil || fh != nil || len(opts.Exemplars) > 0 {
+		r.more = &more{h, fh, slices.Clone(opts.Exemplars)}
+	}
+	q := a.request(known.namespace)
+	q.add(r)
+	if len(q.rows) >= seriesPerItem {
 		a.full = append(a.full, q)
 		a.cur, a.last = slices.DeleteFunc(a.cur, func(o *request) bool { return o == q }), nil
 	}
-	return refOf(ref, ls), nil
+	return a.dict.ref(slot), nil
+}
+
+// slot gives a series' number in the dictionary, and sees to a view that has it.
+func (a *senderAppender) slot(ref storage.SeriesRef, ls labels.Labels, md metadata.Metadata) (uint32, error) {
+	slot, ok := a.dict.find(ref)
+	if !ok {
+		if !ls.Has(model.MetricNameLabel) {
+			return 0, fmt.Errorf("series %s has no metric name", ls)
+		}
+		slot = a.dict.add(ls, md)
+	}
+	if a.view == nil || int(slot) >= len(a.view.series) {
+		a.view = a.dict.view.Load()
+	}
+	return slot, nil
 }
 
 // AppendExemplars adds the exemplars to the last sample of the series in this
 // transaction. Remote write 2.0 has no exemplars without a sample.
 func (a *senderAppender) AppendExemplars(ref storage.SeriesRef, ls labels.Labels, es []exemplar.Exemplar) (storage.SeriesRef, error) {
-	if q := a.last; q != nil && a.of == ls.Get("namespace") {
-		refs := q.symbols.SymbolizeLabels(ls, nil)
-		for i := len(q.series) - 1; i >= 0; i-- {
-			if !slices.Equal(q.series[i].LabelsRefs, refs) {
+	slot, err := a.slot(ref, ls, metadata.Metadata{})
+	if err != nil {
+		return 0, err
+	}
+	if q := a.last; q != nil && a.of == a.view.series[slot].namespace {
+		for i := len(q.rows) - 1; i >= 0; i-- {
+			r := &q.rows[i]
+			if r.slot != slot {
 				continue
 			}
-			q.addExemplars(&q.series[i], es)
-			return refOf(ref, ls), nil
+			if r.more == nil {
+				r.more = &more{}
+			}
+			r.more.exemplars = append(r.more.exemplars, es...)
+			q.has.exemplars += len(es)
+			return a.dict.ref(slot), nil
 		}
 	}
 	return 0, fmt.Errorf("exemplars of series %s without a sample: %w", ls, storage.ErrNotFound)
@@ -220,21 +256,32 @@ func (a *senderAppender) AppendExemplars(ref storage.SeriesRef, ls labels.Labels
 func (a *senderAppender) Commit() error {
 	reqs := append(a.full, a.cur...)
 	a.full, a.cur, a.last = nil, nil, nil
+	items := make([][]byte, len(reqs))
+	errs := make([]error, len(reqs))
+	e, _ := a.s.encoders.Get().(*encoder)
+	if e == nil {
+		e = &encoder{}
+	}
+	v := a.dict.view.Load() // metadata may be newer than the last series
+	for i, q := range reqs {
+		a.dict.wrote(q.rows)
+		items[i], errs[i] = e.item(q, v)
+	}
+	a.s.encoders.Put(e)
+	defer a.done(reqs)
 	if len(reqs) == 1 {
-		return a.store(reqs[0])
+		return a.store(reqs[0], items[0], errs[0])
 	}
 	// Together: the queue makes what comes at the same time durable at once.
-	errs := make([]error, len(reqs))
 	var wg sync.WaitGroup
 	for i, q := range reqs {
-		wg.Go(func() { errs[i] = a.store(q) })
+		wg.Go(func() { errs[i] = a.store(q, items[i], errs[i]) })
 	}
 	wg.Wait()
 	return errors.Join(errs...)
 }
 
-func (a *senderAppender) store(q *request) error {
-	item, err := q.item()
+func (a *senderAppender) store(q *request, item []byte, err error) error {
 	if err == nil {
 		_, err = a.s.opts.Queue.Append(a.ctx, item)
 	}
@@ -247,6 +294,16 @@ func (a *senderAppender) store(q *request) error {
 }
 
 func (a *senderAppender) Rollback() error {
+	a.done(append(a.full, a.cur...))
 	a.full, a.cur, a.last = nil, nil, nil
 	return nil
+}
+
+// done gives requests back to be used again.
+func (a *senderAppender) done(reqs []*request) {
+	for _, q := range reqs {
+		clear(q.rows)
+		*q = request{rows: q.rows[:0]}
+		a.s.requests.Put(q)
+	}
 }
