@@ -48,9 +48,11 @@ real: build ## the tests against real servers: kube-apiserver, systemd, Chromium
 	go test -tags real -timeout 25m ./test/kubetest
 	ORIEL_BIN=$(abspath bin/oriel) go test -tags real -timeout 25m $(REAL)
 
-soak: build ## the full bars, by hand: make soak [TOPIC=kill|fuzz|isolation|conformance]
-	ORIEL_BIN=$(abspath bin/oriel) ORIEL_SOAK=$(or $(TOPIC),all) go test -tags 'real soak' -timeout 4h -v -run 'Soak' ./...
-	$(MAKE) fuzz FUZZTIME=5m
+# TOPIC is a part of the tests' names, whatever its case, or fuzz.
+SOAK = $(shell grep -rl --include='*_test.go' '^func TestSoak' . | xargs -n1 dirname | sort -u)
+soak: build ## the full bars, by hand: make soak [TOPIC=kills|truth|blast|isolation|conformance|tenants|fuzz|...]
+	$(if $(filter-out fuzz,$(or $(TOPIC),all)),ORIEL_BIN=$(abspath bin/oriel) go test -tags 'real soak' -timeout 4h -v -run '(?i)^TestSoak$(if $(filter-out all,$(TOPIC)),.*$(TOPIC))' $(SOAK))
+	$(if $(filter fuzz all,$(or $(TOPIC),all)),$(MAKE) fuzz FUZZTIME=5m)
 
 race: ## the race detector over the log store and its codecs: needs a C compiler, half an hour
 	CGO_ENABLED=1 go test -race -timeout 60m ./logging/... ./internal/... ./test/sim

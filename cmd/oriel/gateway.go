@@ -385,6 +385,7 @@ func (g *gateway) Run(ctx context.Context) error {
 		g.intake.Run,
 		g.lost.Run,
 		g.series.RunSync,
+		g.series.RunIdle,
 		g.agents.Run,
 		g.removeEnded,
 		g.markStages,

@@ -196,6 +196,7 @@ func (a *appender) route(namespace string, t int64) (*part, error) {
 	if err != nil {
 		return nil, err
 	}
+	db.touch(a.now)
 	if err := a.store.admit(db, a.now); err != nil {
 		db.release()
 		a.limited, a.limitedOf = err, id

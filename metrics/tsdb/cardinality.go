@@ -26,7 +26,7 @@ const countedMin = 100
 // of them has a name among its own limit most frequent ones. What is sealed is
 // not counted. The engine remembers its counts for 30 seconds.
 func (s *Store) Cardinality(ctx context.Context, r tenant.Read, limit int) (metrics.Cardinality, error) {
-	dbs, err := s.readable(r)
+	dbs, err := s.readable(r, math.MaxInt64, math.MaxInt64) // idle ones have no active series
 	if err != nil {
 		return metrics.Cardinality{}, err
 	}

@@ -42,6 +42,13 @@ func newCounters(reg prometheus.Registerer, s *Store) *counters {
 			return float64(len(s.dbs))
 		}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "oriel_metrics_databases_idle", Help: "Tenants' databases that are closed because nobody needs them.",
+		}, func() float64 {
+			s.mu.RLock()
+			defer s.mu.RUnlock()
+			return float64(len(s.asleep))
+		}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "oriel_metrics_databases_broken", Help: "Tenants' databases that could not be opened.",
 		}, func() float64 {
 			s.mu.RLock()

@@ -38,6 +38,7 @@ type database struct {
 	rate bucket
 
 	samples, exemplars, refused atomic.Uint64
+	used                        atomic.Int64 // when somebody last needed it, in nanoseconds since 1970
 
 	writing sync.Mutex  // one transaction at a time is written; see torn.go
 	torn    atomic.Bool // set under writing
@@ -156,7 +157,7 @@ func (s *Store) openDatabase(id tenant.ID, slot uint64) (*database, error) {
 	if s.opts.tune != nil {
 		s.opts.tune(o)
 	}
-	if err := finishRepairs(filepath.Join(s.dir, string(id))); err != nil {
+	if err := errors.Join(finishRepairs(filepath.Join(s.dir, string(id))), s.rewrite(id)); err != nil {
 		return nil, fmt.Errorf("open the metrics database of %s: %w", id, err)
 	}
 	db, err := promtsdb.Open(filepath.Join(s.dir, string(id)), slog.New(&eventLog{id: id, emit: s.opts.OnEvent}), nil, o, nil)

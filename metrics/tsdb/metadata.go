@@ -1,6 +1,7 @@
 package tsdb
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -62,6 +63,13 @@ func (m *families) put(family string, ls labels.Labels, md metadata.Metadata) {
 	m.of[strings.Clone(family)] = append(slices.Clone(vs), v)
 }
 
+// all gives everything; the map is not to be changed.
+func (m *families) all() map[string][]metrics.Metadata {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.of
+}
+
 // familyOf gives the family of a series by its name, for senders that do not
 // name it.
 func familyOf(name string, t model.MetricType) string {
@@ -79,21 +87,32 @@ func familyOf(name string, t model.MetricType) string {
 // Metadata implements metrics.Store. The caller owns the map.
 func (s *Store) Metadata(r tenant.Read) map[string][]metrics.Metadata {
 	out := map[string][]metrics.Metadata{}
-	dbs, err := s.readable(r)
-	if err != nil {
-		return out // words only; the samples' queries tell the error
-	}
-	defer releaseAll(dbs)
-	for _, db := range dbs {
-		db.meta.mu.RLock()
-		for family, vs := range db.meta.of {
+	add := func(of map[string][]metrics.Metadata) {
+		for family, vs := range of {
 			for _, v := range vs {
 				if !slices.Contains(out[family], v) {
 					out[family] = append(out[family], v)
 				}
 			}
 		}
-		db.meta.mu.RUnlock()
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	ids := r.Tenants()
+	if r.All() {
+		ids = slices.Sorted(maps.Keys(s.dbs))
+		for id := range s.asleep {
+			ids = append(ids, id)
+		}
+	}
+	for _, id := range ids {
+		if db := s.dbs[id]; db != nil {
+			db.meta.mu.RLock()
+			add(db.meta.of)
+			db.meta.mu.RUnlock()
+		} else {
+			add(s.asleep[id].meta)
+		}
 	}
 	return out
 }

@@ -24,7 +24,7 @@ type queryable struct {
 }
 
 func (q *queryable) Querier(mint, maxt int64) (storage.Querier, error) {
-	dbs, err := q.store.readable(q.r)
+	dbs, err := q.store.readable(q.r, mint, maxt)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func (q *queryable) one(db *database, mint, maxt int64) (storage.Querier, error)
 }
 
 func (q *queryable) ChunkQuerier(mint, maxt int64) (storage.ChunkQuerier, error) {
-	dbs, err := q.store.readable(q.r)
+	dbs, err := q.store.readable(q.r, mint, maxt)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +135,7 @@ type exemplarQuerier struct {
 // Select gives the exemplars of the scope's databases, in the order of their
 // series' labels.
 func (e *exemplarQuerier) Select(start, end int64, matchers ...[]*labels.Matcher) ([]exemplar.QueryResult, error) {
-	dbs, err := e.q.store.readable(e.q.r)
+	dbs, err := e.q.store.readable(e.q.r, start, end)
 	if err != nil {
 		return nil, err
 	}

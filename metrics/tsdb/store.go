@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -51,6 +52,9 @@ type Options struct {
 	// OutOfOrder is how far behind a tenant's newest sample one may come and
 	// still be taken. 0: ten minutes; negative: none.
 	OutOfOrder time.Duration
+	// IdleAfter is how long nobody may need a database before it is closed; see
+	// idle.go. 0: an hour.
+	IdleAfter time.Duration
 	// Room tells whether so many bytes may be written now: with an error no sample
 	// is taken in. It is asked at every transaction. nil: always.
 	Room func(bytes int64) error
@@ -61,7 +65,8 @@ type Options struct {
 	OnEvent    func(Event)           // nil: events are dropped; called from any goroutine
 	Registerer prometheus.Registerer // nil: no metrics
 
-	tune func(*promtsdb.Options) // tests alone: what the scripts of PromQL need
+	tune  func(*promtsdb.Options) // tests alone: what the scripts of PromQL need
+	fsync func(*os.File) error    // likewise: a disk that fails
 }
 
 // Event is something an operator may want to know.
@@ -79,6 +84,7 @@ type EventKind string
 const (
 	EventOpened     EventKind = "opened"      // a tenant's database was opened or made
 	EventOpenFailed EventKind = "open_failed" // it could not be; the others work on
+	EventIdle       EventKind = "idle"        // it was closed, since nobody needed it; it opens again when somebody does
 	EventDeleted    EventKind = "deleted"     // a tenant's database was removed
 	EventPurged     EventKind = "purged"      // a namespace's samples were removed
 	EventNotSynced  EventKind = "not_synced"  // what was committed could not be made durable
@@ -86,7 +92,7 @@ const (
 	EventLog        EventKind = "log"         // a warning or an error of the engine itself
 )
 
-// Stats is what a tenant's database holds and has taken since it was opened.
+// Stats is what a tenant's database holds and has taken since the Store was opened.
 type Stats struct {
 	Series    int    // active series
 	Samples   uint64 // samples committed
@@ -104,14 +110,20 @@ type Store struct {
 	generations generations
 	refusals    refusals
 
-	mu     sync.RWMutex // guards dbs, broken, opening, slots, closed
+	mu     sync.RWMutex // guards dbs, asleep, broken, suspects, opening, slots, closed
 	dbs    map[tenant.ID]*database
+	asleep map[tenant.ID]asleep // not in dbs
 	broken map[tenant.ID]broken
+	// suspects are databases of which an fsync failed, with the segments of their
+	// logs from which on they are in doubt.
+	suspects map[tenant.ID][2]int
 	// opening holds one lock per tenant: who opens or deletes the tenant's
 	// database has it.
 	opening map[tenant.ID]*sync.Mutex
 	slots   uint64
 	closed  bool
+
+	leaving sync.WaitGroup // databases that are closed for being idle; begun under mu
 }
 
 var _ metrics.Store = (*Store)(nil)
@@ -132,17 +144,25 @@ func Open(dir string, o Options) (*Store, error) {
 	if o.OutOfOrder == 0 {
 		o.OutOfOrder = outOfOrderDefault
 	}
+	if o.IdleAfter <= 0 {
+		o.IdleAfter = idleAfterDefault
+	}
 	if o.Clock == nil {
 		o.Clock = clock.System
 	}
 	if o.OnEvent == nil {
 		o.OnEvent = func(Event) {}
 	}
+	if o.fsync == nil {
+		o.fsync = (*os.File).Sync
+	}
 	s := &Store{
 		dir: dir, opts: o,
-		dbs:     map[tenant.ID]*database{},
-		broken:  map[tenant.ID]broken{},
-		opening: map[tenant.ID]*sync.Mutex{},
+		dbs:      map[tenant.ID]*database{},
+		asleep:   map[tenant.ID]asleep{},
+		broken:   map[tenant.ID]broken{},
+		suspects: map[tenant.ID][2]int{},
+		opening:  map[tenant.ID]*sync.Mutex{},
 
 		generations: generations{epoch: newEpoch(), current: 1},
 	}
@@ -223,6 +243,7 @@ func (s *Store) Close() error {
 		})
 	}
 	_ = g.Wait()
+	s.leaving.Wait()
 	return errors.Join(errs...)
 }
 
@@ -279,9 +300,17 @@ func (s *Store) database(id tenant.ID) (*database, error) {
 		_ = db.close(context.Background())
 		return nil, errClosed
 	}
+	if a, is := s.asleep[id]; is {
+		db.meta.of = a.meta
+		db.samples.Store(a.stats.Samples)
+		db.exemplars.Store(a.stats.Exemplars)
+		db.refused.Store(a.stats.Refused)
+		delete(s.asleep, id)
+	}
 	delete(s.broken, id)
 	s.dbs[id] = db
 	db.acquire()
+	db.touch(s.opts.Clock())
 	s.opts.OnEvent(Event{Kind: EventOpened, Tenant: id, Message: "the tenant's metrics database is open"})
 	return db, nil
 }
@@ -301,30 +330,66 @@ func (s *Store) opened(id tenant.ID) (*database, error) {
 }
 
 // readable gives the databases of a scope, acquired, in the order of their
-// tenants. A database that could not be opened is an error to a scope that names
-// its tenant, and left out for the operator, who has seen the event.
-func (s *Store) readable(r tenant.Read) ([]*database, error) {
-	ids := r.Tenants()
-	if r.All() {
-		s.mu.RLock()
-		for id := range s.dbs {
-			ids = append(ids, id)
+// tenants. Idle ones that hold nothing of the time from mint to maxt (milliseconds,
+// inclusive) stay closed. A database that could not be opened is an error to a scope
+// that names its tenant, and left out for the operator, who has seen the event.
+func (s *Store) readable(r tenant.Read, mint, maxt int64) ([]*database, error) {
+	ids, closed := s.idsOf(r, mint, maxt)
+	out := make([]*database, len(ids))
+	errs := make([]error, len(ids))
+	var g errgroup.Group
+	g.SetLimit(2 * runtime.GOMAXPROCS(0))
+	now := s.opts.Clock()
+	for i, id := range ids {
+		if closed[id] {
+			g.Go(func() error {
+				out[i], errs[i] = s.database(id)
+				return nil
+			})
+			continue
 		}
-		s.mu.RUnlock()
-		slices.Sort(ids)
+		if out[i], errs[i] = s.opened(id); out[i] != nil {
+			if from, to := out[i].span(); !r.All() || from <= maxt && to >= mint {
+				out[i].touch(now)
+			}
+		}
 	}
-	var out []*database
-	for _, id := range ids {
-		db, err := s.opened(id)
-		switch {
-		case err != nil && !r.All():
+	_ = g.Wait()
+	out = slices.DeleteFunc(out, func(db *database) bool { return db == nil })
+	for i, err := range errs {
+		if err != nil && !r.All() {
 			releaseAll(out)
-			return nil, fmt.Errorf("read the metrics of %s: %w", id, err)
-		case db != nil:
-			out = append(out, db)
+			return nil, fmt.Errorf("read the metrics of %s: %w", ids[i], err)
 		}
 	}
 	return out, nil
+}
+
+// idsOf gives the tenants of a scope, in order, without those whose databases are
+// closed for being idle and hold nothing of that time, and which of the others are
+// closed.
+func (s *Store) idsOf(r tenant.Read, mint, maxt int64) (ids []tenant.ID, closed map[tenant.ID]bool) {
+	ids = r.Tenants()
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if r.All() {
+		ids = slices.AppendSeq(slices.Collect(maps.Keys(s.dbs)), maps.Keys(s.asleep))
+		slices.Sort(ids)
+	}
+	if len(s.asleep) == 0 {
+		return ids, nil
+	}
+	closed = map[tenant.ID]bool{}
+	here := make([]tenant.ID, 0, len(ids))
+	for _, id := range ids {
+		a, is := s.asleep[id]
+		if is && (a.mint > maxt || a.maxt < mint) {
+			continue
+		}
+		closed[id] = is
+		here = append(here, id)
+	}
+	return here, closed
 }
 
 func releaseAll(dbs []*database) {
@@ -346,7 +411,9 @@ func (s *Store) Delete(ctx context.Context, id tenant.ID) error {
 	s.mu.Lock()
 	db := s.dbs[id]
 	delete(s.dbs, id)
+	delete(s.asleep, id)
 	delete(s.broken, id)
+	delete(s.suspects, id)
 	s.mu.Unlock()
 	if db != nil {
 		if err := db.close(ctx); err != nil {
@@ -382,6 +449,8 @@ func (s *Store) Purge(ctx context.Context, id tenant.ID, cluster, namespace stri
 	if db != nil && db.torn.Load() {
 		db.release()
 		db, err = s.database(id)
+	} else if db == nil && err == nil && s.sleeps(id) {
+		db, err = s.database(id)
 	}
 	if err != nil {
 		return fmt.Errorf("purge namespace %s/%s: %w", cluster, namespace, err)
@@ -407,13 +476,24 @@ func (s *Store) Purge(ctx context.Context, id tenant.ID, cluster, namespace stri
 	return nil
 }
 
-// Stats tells of every open database.
+// sleeps reports whether the tenant's database is closed for being idle.
+func (s *Store) sleeps(id tenant.ID) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	_, is := s.asleep[id]
+	return is
+}
+
+// Stats tells of every database that could be opened.
 func (s *Store) Stats() map[tenant.ID]Stats {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	out := make(map[tenant.ID]Stats, len(s.dbs))
 	for id, db := range s.dbs {
 		out[id] = db.stats()
+	}
+	for id, a := range s.asleep {
+		out[id] = a.stats
 	}
 	return out
 }

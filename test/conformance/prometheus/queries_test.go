@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/url"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,6 +58,10 @@ func compareQueries(t *testing.T, seed uint64, n int) {
 
 func at(ts time.Time) string { return strconv.FormatFloat(float64(ts.UnixMilli())/1000, 'f', 3, 64) }
 
+// twins are what an error about duplicates names: of several groups one, and two of
+// its series, as the engine's maps have them.
+var twins = regexp.MustCompile(`(found duplicate series for the match group )\{.*\}( on the (?:left|right) hand-side of the operation: )\[.*\]`)
+
 // sameAnswer compares two answers: the same bytes, or the same series with the
 // same values where the engine's own order is not defined (an instant vector,
 // and sums over series, whose last bits depend on the order they are added in).
@@ -64,6 +69,7 @@ func sameAnswer(got, want string) bool {
 	if got == want {
 		return true
 	}
+	got, want = twins.ReplaceAllString(got, "${1}{}${2}[]"), twins.ReplaceAllString(want, "${1}{}${2}[]")
 	g, w := decode(got), decode(want)
 	return g != nil && w != nil && same(g, w)
 }
