@@ -37,13 +37,13 @@ func (r *reader) addFields(rec *Record, has addedSet) []byte {
 		message = ""
 	}
 	values := [len(addedNames)]string{"", rec.Original, rec.Level, message, rec.Cluster, rec.Region, rec.Cloud, rec.Namespace, rec.Pod, rec.Container, rec.Node}
-	need := len(body) + len(FieldTime) + len(time.RFC3339Nano) + 8
+	need := len(body) + len(FieldTime) + len(time.RFC3339Nano) + 8 + len(message)/8 // for escapes
 	for i, v := range values {
 		if v != "" && has&(1<<i) == 0 {
 			need += len(addedNames[i]) + len(v) + 6
 		}
 	}
-	out := append(make([]byte, 0, need), body...)
+	out := append(r.room(need), body...)
 	comma := len(bytes.TrimSpace(body)) > 1 // more than the first brace
 	add := func(i int) bool {
 		if has&(1<<i) != 0 {
@@ -64,7 +64,7 @@ func (r *reader) addFields(rec *Record, has addedSet) []byte {
 			out = jsontext.AppendString(out, v)
 		}
 	}
-	return append(out, '}')
+	return r.keep(append(out, '}'))
 }
 
 // clockface writes times as time.RFC3339Nano does. Most are of the same second as

@@ -19,6 +19,7 @@ type reader struct {
 	planned int // bytes of the shapes in plans
 	scratch []byte
 	clock   clockface
+	arena   []byte // see room
 
 	// What was read before mostly comes again: names are given out as the same
 	// string, so that who compares them later only compares pointers.
@@ -137,7 +138,7 @@ func (r *reader) read(c *claims, src []byte) bool {
 			case h.of != claimMessage:
 				c.strs[h.of] = r.name(text)
 			case escaped:
-				c.strs[h.of] = string(text)
+				c.strs[h.of] = shared(r.keep(append(r.room(len(text)), text...)))
 			default:
 				c.strs[h.of] = shared(text)
 			}
@@ -201,6 +202,31 @@ func (r *reader) name(b []byte) string {
 		known[0], known[1] = second, known[0]
 	}
 	return known[0]
+}
+
+// arenaBytes is what records of one batch share a piece of memory of: most of them
+// are given up together, and one piece costs less than a hundred.
+const arenaBytes = 32 << 10
+
+// room gives memory for about n bytes; keep keeps what was appended to it, which is
+// not changed any more then.
+func (r *reader) room(n int) []byte {
+	if n > arenaBytes/8 {
+		return make([]byte, 0, n)
+	}
+	used := len(r.arena)
+	if cap(r.arena)-used < n {
+		r.arena, used = make([]byte, 0, arenaBytes), 0
+	}
+	return r.arena[used:used : used+n]
+}
+
+func (r *reader) keep(b []byte) []byte {
+	b = b[:len(b):len(b)]
+	if used := len(r.arena); len(b) <= cap(r.arena)-used && unsafe.SliceData(b) == unsafe.SliceData(r.arena[used:cap(r.arena)]) {
+		r.arena = r.arena[:used+len(b)]
+	}
+	return b
 }
 
 func hashName(s string) uint64 { return xxhash.Sum64String(s) }

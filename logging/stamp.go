@@ -104,33 +104,40 @@ const (
 // The record shares the memory of raw.Source, which must not be changed any more;
 // not so with AddFields, which copies it.
 func (s *Stamper) Stamp(w tenant.Write, raw Raw) (Record, error) {
+	var rec Record
+	err := s.StampTo(&rec, w, raw)
+	return rec, err
+}
+
+// StampTo is Stamp into a record that is there; with an error rec is of no use.
+func (s *Stamper) StampTo(rec *Record, w tenant.Write, raw Raw) error {
 	if !w.Valid() {
-		return Record{}, errors.New("the credential may not write logs: use one with write access")
+		return errors.New("the credential may not write logs: use one with write access")
 	}
 	r, _ := s.readers.Get().(*reader)
 	if r == nil {
 		r = newReader(&s.shapes)
 	}
-	rec, err := s.stamp(r, w, raw)
+	err := s.stamp(r, rec, w, &raw)
 	s.readers.Put(r)
-	return rec, err
+	return err
 }
 
-func (s *Stamper) stamp(r *reader, w tenant.Write, raw Raw) (Record, error) {
+func (s *Stamper) stamp(r *reader, rec *Record, w tenant.Write, raw *Raw) error {
 	src := bytes.TrimSpace(raw.Source)
 	if len(src) > SourceBytesMax {
-		return Record{}, fmt.Errorf("document of %d bytes: split it, the most is %d", len(src), SourceBytesMax)
+		return fmt.Errorf("document of %d bytes: split it, the most is %d", len(src), SourceBytesMax)
 	}
 	var c claims
 	if !r.read(&c, src) {
 		var err error
 		if src, err = cleanSource(src); err != nil {
-			return Record{}, err
+			return err
 		}
 		c = gather(string(src))
 	}
 	if len(raw.ID) > IDBytesMax || !utf8.ValidString(raw.ID) {
-		return Record{}, fmt.Errorf("id of %d bytes: want valid UTF-8 of at most %d", len(raw.ID), IDBytesMax)
+		return fmt.Errorf("id of %d bytes: want valid UTF-8 of at most %d", len(raw.ID), IDBytesMax)
 	}
 	now := time.Now
 	if s.Clock != nil {
@@ -140,9 +147,9 @@ func (s *Stamper) stamp(r *reader, w tenant.Write, raw Raw) (Record, error) {
 	if raw.Decided {
 		c.strs[claimNamespace], c.rank[claimNamespace] = raw.Namespace, rankStamped
 	} else {
-		s.nameContainer(r, w, &c, &raw)
+		s.nameContainer(r, w, &c, raw)
 	}
-	rec := Record{
+	*rec = Record{
 		ID:        raw.ID,
 		Received:  time.UnixMilli(now().UnixMilli()).UTC(),
 		Cluster:   cluster.Name,
@@ -162,18 +169,18 @@ func (s *Stamper) stamp(r *reader, w tenant.Write, raw Raw) (Record, error) {
 		rec.Node = c.name(claimHost)
 	}
 	if len(rec.Namespace) > labelBytesMax {
-		return Record{}, fmt.Errorf("namespace of %d bytes: want at most %d", len(rec.Namespace), labelBytesMax)
+		return fmt.Errorf("namespace of %d bytes: want at most %d", len(rec.Namespace), labelBytesMax)
 	}
-	clamped := s.stampTime(&rec, raw.Time, &c)
-	pod, joined := s.podOf(w, &rec, &c, &raw)
+	clamped := s.stampTime(rec, raw.Time, &c)
+	pod, joined := s.podOf(w, rec, &c, raw)
 	if rec.Namespace == "" && raw.Node {
 		rec.Tenant, _ = w.NodeOwner()
 	} else {
 		rec.Tenant, _ = w.Owner(rec.Namespace, rec.Time)
 	}
 	var err error
-	if rec.Index, err = r.indexName(w, &rec, &raw); err != nil {
-		return Record{}, err
+	if rec.Index, err = r.indexName(w, rec, raw); err != nil {
+		return err
 	}
 	if raw.AddFields {
 		if joined {
@@ -183,13 +190,13 @@ func (s *Stamper) stamp(r *reader, w tenant.Write, raw Raw) (Record, error) {
 		if !c.regular {
 			has = addedIn(string(rec.Source))
 		}
-		rec.Source = r.addFields(&rec, has)
+		rec.Source = r.addFields(rec, has)
 		rec.Message = moved(rec.Message, src, rec.Source)
 	}
 	if clamped && s.OnClamp != nil {
 		s.OnClamp(rec.Tenant)
 	}
-	return rec, nil
+	return nil
 }
 
 // trimNewlines cuts the ends of line off the end.

@@ -127,15 +127,16 @@ func (t *taker) add(b []byte, f *frame) bool {
 	if t.tag != string(f.tag) {
 		t.tag = string(f.tag)
 	}
-	r, err := t.s.o.Stamper.Stamp(t.w, logging.Raw{Source: source, Time: e.time, Tag: t.tag, AddFields: true})
-	if err != nil {
-		t.tally.refuse("stamp", 1)
-		return false
-	}
 	if t.batch == nil {
 		t.batch = make([]logging.Record, 0, max(t.most, 1))
 	}
-	t.batch = append(t.batch, r)
+	n := len(t.batch)
+	t.batch = append(t.batch, logging.Record{})
+	if err := t.s.o.Stamper.StampTo(&t.batch[n], t.w, logging.Raw{Source: source, Time: e.time, Tag: t.tag, AddFields: true}); err != nil {
+		t.batch = t.batch[:n]
+		t.tally.refuse("stamp", 1)
+		return false
+	}
 	// Not of the document: what is known of its pod, and added, may be other things
 	// when the chunk comes again.
 	t.bytes += len(b)

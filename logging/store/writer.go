@@ -195,15 +195,18 @@ func (s *Store) take(p *pending, req *request) error {
 		if res.Status == logging.Refused {
 			continue
 		}
-		r := req.batch.Records[i] // a copy: the caller's is not changed
+		at := len(p.records)
+		p.records = append(p.records, req.batch.Records[i]) // a copy: the caller's is not changed
+		r := &p.records[at]
 		r.Received = r.Received.Truncate(time.Millisecond)
 		given := r.ID != ""
 		if given {
-			seq, known, err := s.known(p, &r, true)
+			seq, known, err := s.known(p, r, true)
 			if err != nil {
 				return err
 			}
 			if known {
+				p.records = p.records[:at]
 				s.m.duplicates.WithLabelValues("id").Inc()
 				*res = logging.ItemResult{Status: logging.Duplicate, Seq: seq, ID: r.ID}
 				continue
@@ -216,7 +219,7 @@ func (s *Store) take(p *pending, req *request) error {
 			r.Seq = s.nextSeq
 			s.nextSeq++
 			if given {
-				p.ids[s.seeds.hash(r.Tenant, r.Index, r.ID)] = givenOf(&r)
+				p.ids[s.seeds.hash(r.Tenant, r.Index, r.ID)] = givenOf(r)
 				if _, ok := logging.ParseDerivedID(r.ID); ok {
 					p.likely[r.Tenant] = true
 				}
@@ -226,7 +229,7 @@ func (s *Store) take(p *pending, req *request) error {
 			if !p.likeDerived(r.Tenant) {
 				break
 			}
-			_, known, err := s.known(p, &r, false)
+			_, known, err := s.known(p, r, false)
 			if err != nil {
 				return err
 			}
@@ -238,8 +241,7 @@ func (s *Store) take(p *pending, req *request) error {
 			entry.first = r.Seq
 		}
 		entry.stored++
-		p.b.add(&r, given)
-		p.records = append(p.records, r)
+		p.b.add(r, given)
 		*res = logging.ItemResult{Status: logging.Stored, Seq: r.Seq, ID: r.ID}
 	}
 	if entry.stored != entry.items || s.nextSeq != entry.first+uint64(entry.stored) {
