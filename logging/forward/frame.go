@@ -192,6 +192,7 @@ func eachOf(s *scanner, l *Limits, fn func(entry []byte) error) error {
 	for n := 0; ; n++ {
 		entry, err := s.next()
 		switch {
+		case err == nil && n < l.EntriesMax:
 		case errors.Is(err, io.EOF):
 			return nil
 		case n == l.EntriesMax:
@@ -317,16 +318,18 @@ func eventTime(v []byte) time.Time {
 // the protocol keeps outside of the record, are added where the record has no
 // such member. The document is valid until the following call.
 func (j *jsonWriter) source(e entry, tag []byte) ([]byte, error) {
+	doc, err := j.document(j.doc[:0], e, tag)
+	if j.doc = doc; cap(doc) > docBytesKept {
+		j.doc = nil
+	}
+	return doc, err
+}
+
+func (j *jsonWriter) document(dst []byte, e entry, tag []byte) ([]byte, error) {
 	n, rest, err := items(e.record)
 	if err != nil {
-		return nil, err
+		return dst, err
 	}
-	dst := j.doc[:0]
-	defer func() {
-		if j.doc = dst; cap(dst) > docBytesKept {
-			j.doc = nil
-		}
-	}()
 	dst, _, err = j.members(append(dst, '{'), rest, n)
 	hasTag, hasMeta := j.has(dst, 0, `"tag"`), j.has(dst, 0, `"metadata"`)
 	if err == nil {
@@ -334,7 +337,7 @@ func (j *jsonWriter) source(e entry, tag []byte) ([]byte, error) {
 	}
 	j.pairs = j.pairs[:0]
 	if err != nil {
-		return nil, err
+		return dst, err
 	}
 	if len(tag) > 0 && !hasTag {
 		if len(dst) > 1 {
@@ -347,11 +350,10 @@ func (j *jsonWriter) source(e entry, tag []byte) ([]byte, error) {
 			dst = append(dst, ',')
 		}
 		if dst, _, err = j.value(append(dst, `"metadata":`...), e.meta); err != nil {
-			return nil, err
+			return dst, err
 		}
 	}
-	dst = append(dst, '}')
-	return dst, nil
+	return append(dst, '}'), nil
 }
 
 // docBytesKept is how large a document's memory may be to be used again.
