@@ -47,6 +47,10 @@ type Batch struct {
 	// the last 24 h (restarts included) is answered Duplicate for every item that
 	// is not refused, and not stored again. "" means at least once. See BatchKey.
 	Key string
+	// OnWait, where set, is called by Append, at most once, before it waits for other
+	// batches: for the rest of what this one ends within, or for those before it. Who
+	// gets one batch behind the other goes on with the next one then.
+	OnWait func()
 }
 
 // ItemStatus is what became of one record.

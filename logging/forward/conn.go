@@ -37,13 +37,11 @@ type conn struct {
 	in    *scanner
 	ident Identity
 	taker taker
-	held  held
+	aside aside
 
 	large   bool      // holds a place in Server.large
 	begun   time.Time // first byte of the frame being read; zero between frames
 	preAuth time.Time // deadline of the handshake; zero after it
-	unsure  string    // key of the last chunk, whose answer the client has not shown to have read; or ""
-	piped   bool      // the client sends more before it has its answer
 
 	writing sync.Mutex // one answer at a time
 
@@ -54,18 +52,21 @@ type conn struct {
 func (s *Server) serveConn(ctx, work context.Context, nc net.Conn) {
 	s.m.connections.Inc()
 	defer s.m.connections.Dec()
+	lasting := work
 	work, gone := context.WithCancel(work)
 	c := &conn{s: s, nc: nc, work: work, preAuth: time.Now().Add(s.o.Limits.HandshakeTimeMax)}
-	c.taker = taker{s: s, work: work, draining: c.isDraining}
+	c.aside.s = s
+	c.taker = taker{s: s, work: work, lasting: lasting, draining: c.isDraining, aside: &c.aside}
 	c.ident.Remote = nc.RemoteAddr()
 	c.ident.Local = nc.LocalAddr().Network() == "unix"
 	c.in = &scanner{r: reader{c}, bytesMax: uint64(s.o.Limits.HandshakeBytesMax), bytesKept: s.o.Limits.FrameBytesMax, grow: c.grow, spare: &s.spare}
 	stop := context.AfterFunc(ctx, c.drain)
 	defer stop()
 	defer func() {
+		c.aside.soon.Wait()
 		gone() // who went away gets no answers
 		c.nc.Close()
-		c.held.wait()
+		c.aside.all.Wait()
 		c.in.giveBack()
 		if c.large {
 			<-s.large
@@ -74,15 +75,19 @@ func (s *Server) serveConn(ctx, work context.Context, nc net.Conn) {
 	defer func() {
 		// A fault of ours on one connection's bytes must not end everybody's.
 		if p := recover(); p != nil {
-			s.m.closed.WithLabelValues("panic").Inc()
-			s.o.Logger.Error("forward connection failed", "remote", nc.RemoteAddr().String(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			c.failed(fault{p, debug.Stack()})
 		}
 	}()
 	err := c.serve()
-	if held := c.held.fault(); held != nil {
-		err = held
+	if aside := c.aside.fault(); aside != nil {
+		err = aside
 	}
 	c.end(err)
+}
+
+func (c *conn) failed(f fault) {
+	c.s.m.closed.WithLabelValues("panic").Inc()
+	c.s.o.Logger.Error("forward connection failed", "remote", c.ident.Remote.String(), "panic", fmt.Sprint(f.value), "stack", string(f.stack))
 }
 
 // end counts why the connection ended, and logs what somebody should look at.
@@ -90,7 +95,11 @@ func (c *conn) end(err error) {
 	reason, level := "", slog.LevelWarn
 	var wire wireError
 	var refused authError
+	var ours fault
 	switch {
+	case errors.As(err, &ours):
+		c.failed(ours)
+		return
 	case err == nil || errors.Is(err, io.EOF):
 		return
 	case errors.As(err, &wire):
@@ -233,11 +242,7 @@ func (c *conn) check() error {
 			return err
 		}
 	}
-	if c.unsure != "" {
-		// It waited for the answer, and goes on: it has read it.
-		c.s.repeats.answered(c.unsure)
-		c.unsure = ""
-	}
+	c.aside.goesOn()
 	if b := c.in.buf[c.in.start]; !isArray(b) && b != 0xc0 {
 		if err := c.taker.flush(""); err != nil {
 			return err
@@ -274,24 +279,35 @@ func (c *conn) take(b []byte) error {
 	t.w = w
 	key := c.s.repeats.key(logging.BatchKey(w.Who(), string(f.tag), string(f.chunk), f.payload))
 	err = t.chunk(&f, key)
-	if errors.Is(err, logging.ErrTooMuch) {
-		if c.hold(b, w, key) {
-			t.tally = tally{} // counted with the held one
-			return nil
+	p := t.parked
+	t.parked = nil
+	over := errors.Is(err, logging.ErrTooMuch)
+	if (over || err == nil && p != nil) && c.leave(b, w, key, p, err) {
+		return nil
+	}
+	if p != nil {
+		its, failed := p.wait()
+		c.aside.release(p.bytes)
+		t.tally.add(&its)
+		if err == nil {
+			err, over = failed, failed != nil
 		}
-		err = t.waitFor(err, func() error { return t.chunk(&f, key) })
+	}
+	if over {
+		u := t.plain(c.work, w)
+		err = u.waitFor(err, func() error { return u.chunk(&f, key) })
+		t.tally = u.tally
 	}
 	t.settle()
 	if err != nil {
 		return err
 	}
+	c.aside.mu.Lock()
+	defer c.aside.mu.Unlock()
 	if err := c.ack(f.chunk); err != nil {
 		return err
 	}
-	c.unsure = ""
-	if c.piped = c.piped || c.in.start < c.in.end; !c.piped && contentID(f.chunk) {
-		c.unsure = key
-	}
+	c.aside.answered(f.chunk, key, c.in.start < c.in.end)
 	return nil
 }
 

@@ -75,7 +75,7 @@ func TestQuotaThatLasts(t *testing.T) {
 	}{
 		"chunk":                 {chunkFor("shop", "over"), "oriel_forward_records_withheld_total"},
 		"without a chunk":       {pack(arr{"t", int(now()), rec{"message", "x", "namespace", "shop"}}), "oriel_forward_records_refused_total"},
-		"more than may be held": {pack(arr{"t", arr{arr{int(now()), rec{"message", string(bytes.Repeat([]byte("x"), heldBytesConn)), "namespace", "shop"}}}, rec{"chunk", "over"}}), "oriel_forward_records_withheld_total"},
+		"more than may be held": {pack(arr{"t", arr{arr{int(now()), rec{"message", string(bytes.Repeat([]byte("x"), asideBytesConn)), "namespace", "shop"}}}, rec{"chunk", "over"}}), "oriel_forward_records_withheld_total"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			q := &quota{box: &box{}, over: "shop"}

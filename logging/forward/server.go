@@ -123,13 +123,13 @@ type Options struct {
 
 // Server speaks the protocol on listeners. Safe for concurrent use.
 type Server struct {
-	o         Options
-	m         *metrics
-	large     chan struct{} // a place for each large frame
-	spare     sync.Pool     // of *[]byte, for scanners
-	repeats   repeats
-	heldBytes atomic.Int64  // of frames that wait for a quota
-	quiet     *rate.Limiter // of log lines that a stranger can cause
+	o          Options
+	m          *metrics
+	large      chan struct{} // a place for each large frame
+	spare      sync.Pool     // of *[]byte, for scanners
+	repeats    repeats
+	asideBytes atomic.Int64  // see aside
+	quiet      *rate.Limiter // of log lines that a stranger can cause
 }
 
 // New makes a server.

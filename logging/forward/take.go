@@ -24,7 +24,10 @@ const (
 type taker struct {
 	s        *Server
 	work     context.Context // ends when draining has taken too long, or the client is gone
+	lasting  context.Context // ends when draining has taken too long
 	draining func() bool
+	aside    *aside  // nil: nothing waits aside
+	parked   *parked // what waits aside of the frames at hand; nil: nothing
 	json     jsonWriter
 
 	w     tenant.Write
@@ -49,9 +52,20 @@ func (t *tally) refuse(reason string, n int) {
 	t.refused[reason] += n
 }
 
+func (t *tally) add(o *tally) {
+	t.received += o.received
+	t.stored += o.stored
+	t.duplicate += o.duplicate
+	for reason, n := range o.refused {
+		t.refuse(reason, n)
+	}
+}
+
 // settle counts what became of the entries since the last time.
-func (t *taker) settle() {
-	m, n := t.s.m, &t.tally
+func (t *taker) settle() { t.s.settle(&t.tally) }
+
+func (s *Server) settle(n *tally) {
+	m := s.m
 	withheld := n.received - n.stored - n.duplicate
 	m.received.Add(float64(n.received))
 	m.records.Add(float64(n.stored))
@@ -64,8 +78,8 @@ func (t *taker) settle() {
 	*n = tally{}
 }
 
-// chunk takes in a frame that is to be answered: with nil all of it is durable. It
-// does not wait for a quota. The caller settles.
+// chunk takes in a frame that is to be answered: with nil all of it is durable, but
+// for what is parked then. It does not wait for a quota. The caller settles.
 func (t *taker) chunk(f *frame, key string) error {
 	t.tally = tally{} // of an attempt before
 	if err := t.frame(f, key); err != nil {
@@ -157,9 +171,17 @@ func (t *taker) flush(key string) error {
 	b := logging.Batch{Records: t.batch, Key: key}
 	t.most = len(t.batch)
 	t.batch, t.bytes = nil, 0
-	err := t.append(b)
+	later, err := t.append(b)
+	switch {
+	case later != nil && key != "":
+		t.park(b, later, nil)
+		return nil
+	case later != nil:
+		t.parkAlone(b, later)
+		return nil
+	}
 	if err != nil && (key == "" || !errors.Is(err, logging.ErrTooMuch)) {
-		err = t.waitFor(err, func() error { return t.append(b) })
+		err = t.waitFor(err, func() error { return t.again(b) })
 	}
 	if err != nil && key == "" {
 		t.tally.refuse("not_acknowledged", len(b.Records))
@@ -167,14 +189,55 @@ func (t *taker) flush(key string) error {
 	return err
 }
 
-func (t *taker) append(b logging.Batch) error {
+// parkAlone lets a batch of frames without a chunk wait aside. Nobody sends it again:
+// it does not end with its connection.
+func (t *taker) parkAlone(b logging.Batch, later <-chan handed) {
+	u := t.plain(t.lasting, t.w)
+	t.park(b, later, func(err error) (tally, error) {
+		if err = u.waitFor(err, func() error { return u.again(b) }); err != nil {
+			u.tally.refuse("not_acknowledged", len(b.Records))
+		}
+		return u.tally, err
+	})
+	p := t.parked
+	t.parked = nil
+	t.aside.all.Go(func() {
+		its, err := p.wait()
+		t.s.settle(&its)
+		t.aside.release(p.bytes)
+		t.aside.mu.Lock()
+		defer t.aside.mu.Unlock()
+		if err != nil && t.aside.err == nil {
+			t.aside.err = err
+		}
+	})
+}
+
+// append hands a batch over. Where it waits aside, later will tell what became of it.
+func (t *taker) append(b logging.Batch) (later <-chan handed, err error) {
 	begin := time.Now()
-	results, err := t.s.o.Appender.Append(t.work, t.w, b)
-	if err == nil {
+	got, later := t.hand(b)
+	switch {
+	case later != nil:
+		return later, nil
+	case got.err != nil:
+		t.s.countError(got.err)
+	default:
 		t.s.m.appendSeconds.Observe(time.Since(begin).Seconds())
-		t.count(results)
-		return nil
+		t.tally.count(got.results)
 	}
+	return nil, got.err
+}
+
+// again hands a batch over and waits for it.
+func (t *taker) again(b logging.Batch) error {
+	u := t.plain(t.work, t.w)
+	_, err := u.append(b)
+	t.tally.add(&u.tally)
+	return err
+}
+
+func (s *Server) countError(err error) {
 	reason := "other"
 	switch {
 	case errors.Is(err, logging.ErrTooMuch):
@@ -182,14 +245,16 @@ func (t *taker) append(b logging.Batch) error {
 	case errors.Is(err, logging.ErrUnavailable):
 		reason = "unavailable"
 	}
-	t.s.m.appendErrors.WithLabelValues(reason).Inc()
-	return err
+	s.m.appendErrors.WithLabelValues(reason).Inc()
 }
 
 // waitFor tries again until it works, or RetryTimeMax is over.
 func (t *taker) waitFor(err error, again func() error) error {
 	begin := time.Now()
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+		if errors.As(err, new(fault)) {
+			return err
+		}
 		if t.draining() || time.Since(begin)+wait > t.s.o.Limits.RetryTimeMax {
 			return fmt.Errorf("%w: %w", errStore, err)
 		}
@@ -204,15 +269,15 @@ func (t *taker) waitFor(err error, again func() error) error {
 	}
 }
 
-func (t *taker) count(results []logging.ItemResult) {
+func (t *tally) count(results []logging.ItemResult) {
 	for i := range results {
 		switch results[i].Status {
 		case logging.Stored:
-			t.tally.stored++
+			t.stored++
 		case logging.Duplicate:
-			t.tally.duplicate++
+			t.duplicate++
 		default:
-			t.tally.refuse("store", 1)
+			t.refuse("store", 1)
 		}
 	}
 }

@@ -9,7 +9,8 @@
 // nothing stays in its memory behind an answer. Lines of one batch are joined at
 // once. A batch that ends within a trace, or within a line, is held back for a
 // moment, unanswered, so that the next one can bring the rest; that one is
-// answered when the first one is durable.
+// answered when the first one is durable. Who hands over one batch behind the other
+// is told that this one waits (logging.Batch.OnWait).
 package multiline
 
 import (
@@ -51,6 +52,7 @@ type Joiner struct {
 
 	mu   sync.Mutex
 	held map[stream]*group // the open ends of batches that are held back
+	turns
 	memory
 }
 
@@ -62,6 +64,10 @@ type stream struct {
 	cluster, namespace, pod, container, node, stream string
 }
 
+func streamOf(r *logging.Record) stream {
+	return stream{r.Tenant, r.Cluster, r.Namespace, r.Pod, r.Container, r.Node, r.Stream}
+}
+
 // group is lines that become one record. Once it is in Joiner.held, Joiner.mu
 // guards it until it is closed.
 type group struct {
@@ -71,7 +77,8 @@ type group struct {
 	lines   int
 	rule    *Rule // nil: none begins like this
 	at      place
-	cut     bool // the line is not over
+	last    time.Time // of the last line's record
+	cut     bool      // the line is not over
 	level   string
 	members int // records, more than lines where lines came in pieces
 
@@ -124,7 +131,10 @@ func (j *Joiner) append(ctx context.Context, w tenant.Write, b logging.Batch, ho
 	// time may be stored, and are not given a second time.
 	p := j.join(b.Records, m, hold && !again, !again)
 	// Whoever lends to a group waits for it: it must come to an end, whatever does.
-	defer p.end()
+	defer j.end(&p)
+	if p.over != nil && b.OnWait != nil {
+		b.OnWait()
+	}
 	if err := j.hold(ctx, &p); err != nil {
 		return nil, p.fail(err)
 	}
@@ -141,6 +151,13 @@ func (j *Joiner) append(ctx context.Context, w tenant.Write, b logging.Batch, ho
 			return nil, p.fail(g.err) // its sender comes again, and so does ours
 		}
 		m.stored(i, g.result)
+	}
+	for _, over := range p.after {
+		select {
+		case <-over:
+		case <-ctx.Done():
+			return nil, p.fail(ctx.Err())
+		}
 	}
 	if err := j.appendBorrowed(ctx, w, b, m, &p); err != nil {
 		return nil, p.fail(err)
@@ -231,7 +248,7 @@ func (j *Joiner) appendGroups(ctx context.Context, w tenant.Write, b logging.Bat
 // has.
 func (j *Joiner) looks(records []logging.Record) bool {
 	j.mu.Lock()
-	held := len(j.held) > 0
+	held := len(j.held) > 0 || len(j.waiting) > 0
 	j.mu.Unlock()
 	if held || j.named {
 		return true
@@ -265,6 +282,7 @@ type plan struct {
 	of     []*group // of each record
 	lent   []*group // of each record, the group of another batch that it went to
 	ends   []*group // its own that are held back
+	order
 }
 
 func (p *plan) fail(err error) error {
@@ -274,11 +292,14 @@ func (p *plan) fail(err error) error {
 	return err
 }
 
-// end lets go of who waits for a group of this batch.
-func (p *plan) end() {
+// end lets go of who waits for a group of this batch, or for all of it.
+func (j *Joiner) end(p *plan) {
 	for _, g := range p.ends {
 		close(g.done)
 	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.leave(&p.order)
 }
 
 // settle does so for groups that are durable.
@@ -297,22 +318,23 @@ func (j *Joiner) join(records []logging.Record, m *memo, hold, lend bool) plan {
 	defer j.mu.Unlock()
 	p := plan{of: make([]*group, len(records)), lent: make([]*group, len(records))}
 	open := map[stream]*group{}
+	lent := false
 	for i := range records {
 		r := &records[i]
 		if res, ok := m.at(i); ok {
 			p.of[i] = &group{result: res}
 			continue
 		}
-		key := stream{r.Tenant, r.Cluster, r.Namespace, r.Pod, r.Container, r.Node, r.Stream}
+		key := streamOf(r)
 		if streamed(r) {
 			g := open[key]
 			if g == nil && lend {
 				g = j.held[key]
 			}
 			if g != nil && j.add(g, r) {
-				p.of[i] = g
+				p.of[i], g.last = g, r.Time
 				if open[key] == nil {
-					p.lent[i], g.borrowed = g, true
+					p.lent[i], g.borrowed, lent = g, true, true
 				}
 				continue
 			}
@@ -320,7 +342,10 @@ func (j *Joiner) join(records []logging.Record, m *memo, hold, lend bool) plan {
 				j.release(key, g)
 			}
 		}
-		g := &group{lead: i, source: len(r.Source), lines: 1, members: 1, level: r.Level}
+		if lend {
+			j.follow(&p.order, key, r.Time)
+		}
+		g := &group{lead: i, source: len(r.Source), lines: 1, members: 1, level: r.Level, last: r.Time}
 		if streamed(r) {
 			before := open[key]
 			open[key] = g
@@ -342,6 +367,9 @@ func (j *Joiner) join(records []logging.Record, m *memo, hold, lend bool) plan {
 			j.held[key] = g
 			p.ends = append(p.ends, g)
 		}
+	}
+	if lent || len(p.ends) > 0 || len(p.after) > 0 {
+		j.queue(&p.order, records)
 	}
 	return p
 }

@@ -22,8 +22,8 @@ type outputLine struct{ pod, tag, text string }
 
 // TestMultiline: the stack traces of two pods come line by line, in two chunks that end
 // and begin within them, one even within a line that its container's runtime cut. The
-// second one comes on another connection while the first one is not answered, as from
-// Fluent Bit. Each trace is one record, acknowledged when it is durable: also for a
+// second one comes while the first one is not answered: on another connection, as from
+// Fluent Bit, or behind it on the same one, as from Fluentd. Each trace is one record, acknowledged when it is durable: also for a
 // process that is killed right after its last answer, and when the sender, who may not
 // have got the answers, sends all of it again.
 func TestMultiline(t *testing.T) {
@@ -58,62 +58,74 @@ func TestMultiline(t *testing.T) {
 		"jobs-0: Traceback (most recent call last):\n  File \"/app/jobs.py\", line 3, in charge\n    pay(card)\nKeyError: 'card'": 1,
 		"jobs-0: listening": 1,
 	}
-	// The most there is: on a slow machine, too, the second chunk comes in time.
-	p := newSenders(t, t.TempDir(), "logs: {multiline: {wait: 5s}}\n")
-	send := func() {
-		t.Helper()
-		answered := make(chan error, len(chunks))
-		take := func(c int) { answered <- p.acked(fluentBitChunk(c, chunks[c]), chunkID(c)) }
-		go take(0)
-		if err := poll(5*time.Second, func() error {
-			if n := p.counters()["oriel_multiline_waiting"]; n != 1 {
-				return fmt.Errorf("%v batches are held back", n)
+	for name, connections := range map[string]int{"one connection": 1, "two connections": 2} {
+		t.Run(name, func(t *testing.T) {
+			// The most there is: on a slow machine, too, the second chunk comes in time.
+			p := newSenders(t, t.TempDir(), "logs: {multiline: {wait: 5s}}\n")
+			send := func() {
+				t.Helper()
+				conns, answers := make([]net.Conn, connections), make([]*msgp.Reader, connections)
+				for i := range conns {
+					conns[i] = p.forwardConn()
+					answers[i] = msgp.NewReader(conns[i])
+				}
+				for c := range chunks {
+					if c > 0 {
+						if err := poll(5*time.Second, func() error {
+							if n := p.counters()["oriel_multiline_waiting"]; n != 1 {
+								return fmt.Errorf("%v batches are held back", n)
+							}
+							return nil
+						}); err != nil {
+							t.Fatal(err)
+						}
+					}
+					if _, err := conns[c%connections].Write(fluentBitChunk(c, chunks[c])); err != nil {
+						t.Fatal(err)
+					}
+				}
+				acked := map[string]bool{}
+				for c := range chunks {
+					m := map[string]any{}
+					if err := answers[c%connections].ReadMapStrIntf(m); err != nil {
+						t.Fatalf("an answer: %v", err)
+					}
+					id, _ := m["ack"].(string)
+					acked[id] = true
+				}
+				for c := range chunks {
+					if !acked[chunkID(c)] {
+						t.Fatalf("%q has no answer: %v", chunkID(c), acked)
+					}
+				}
 			}
-			return nil
-		}); err != nil {
-			t.Fatal(err)
-		}
-		go take(1)
-		for range chunks {
-			if err := <-answered; err != nil {
-				t.Fatal(err)
+			send()
+			p.kill()
+			p.start()
+			if got := p.messages(); !maps.Equal(got, want) {
+				t.Errorf("after SIGKILL:\n got %s\nwant %s", shown(got), shown(want))
 			}
-		}
+			send()
+			if got := p.messages(); !maps.Equal(got, want) {
+				t.Errorf("sent again:\n got %s\nwant %s", shown(got), shown(want))
+			}
+			p.term()
+		})
 	}
-	send()
-	p.kill()
-	p.start()
-	if got := p.messages(); !maps.Equal(got, want) {
-		t.Errorf("after SIGKILL:\n got %s\nwant %s", shown(got), shown(want))
-	}
-	send()
-	if got := p.messages(); !maps.Equal(got, want) {
-		t.Errorf("sent again:\n got %s\nwant %s", shown(got), shown(want))
-	}
-	p.term()
 }
 
-// acked sends one frame on a connection of its own and waits for its answer.
-func (p *program) acked(frame []byte, id string) error {
+// forwardConn is a connection to the forward listener, for half a minute.
+func (p *program) forwardConn() net.Conn {
+	p.t.Helper()
 	conn, err := net.Dial("tcp", p.forward)
 	if err != nil {
-		return err
+		p.t.Fatal(err)
 	}
-	defer conn.Close()
+	p.t.Cleanup(func() { conn.Close() })
 	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
-		return err
+		p.t.Fatal(err)
 	}
-	if _, err := conn.Write(frame); err != nil {
-		return err
-	}
-	m := map[string]any{}
-	if err := msgp.NewReader(conn).ReadMapStrIntf(m); err != nil {
-		return fmt.Errorf("the answer to %q: %w", id, err)
-	}
-	if m["ack"] != id {
-		return fmt.Errorf("acknowledged %v, want %q", m["ack"], id)
-	}
-	return nil
+	return conn
 }
 
 // fluentBitChunk is a chunk as Fluent Bit sends it since 5.0.5, with the fields of its
