@@ -218,7 +218,7 @@ func (r *reader) room(n int) []byte {
 	if cap(r.arena)-used < n {
 		r.arena, used = make([]byte, 0, arenaBytes), 0
 	}
-	return r.arena[used:used : used+n]
+	return r.arena[used : used : used+n]
 }
 
 func (r *reader) keep(b []byte) []byte {
