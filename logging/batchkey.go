@@ -28,14 +28,17 @@ const derivedIDLen = 11
 // DerivedID is the id of a record to which its sender gave none: its durable
 // position in base 36, in a fixed width, so that ids order as positions do.
 func DerivedID(seq uint64) string {
-	var b [derivedIDLen]byte
+	var b [derivedIDLen + 2]byte
+	return string(appendDerivedID(b[:0], seq))
+}
+
+func appendDerivedID(dst []byte, seq uint64) []byte {
+	var b [derivedIDLen + 2]byte // of 2^64
 	s := strconv.AppendUint(b[:0], seq, 36)
-	if len(s) >= derivedIDLen {
-		return string(s)
+	for n := len(s); n < derivedIDLen; n++ {
+		dst = append(dst, '0')
 	}
-	out := []byte("00000000000")
-	copy(out[derivedIDLen-len(s):], s)
-	return string(out)
+	return append(dst, s...)
 }
 
 // ParseDerivedID gives the position that an id is derived from; ok is false for

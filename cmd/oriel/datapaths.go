@@ -12,4 +12,5 @@ const (
 	dirJournal   = "journal"
 	dirKube      = "kube"
 	adminToken   = "admin.token"
+	numbersKey   = "numbers.key"
 )

@@ -66,7 +66,8 @@ type gateway struct {
 	tokens    *access.Tokens
 	access    *access.Access
 	logs      logStore
-	intake    *rates // logs, behind the tenants' limits
+	veil      *logging.Veil // between the positions of records and what is shown of them
+	intake    *rates        // logs, behind the tenants' limits
 	series    *tsdb.Store
 	lost      *losses.Losses
 	agents    *agents.Tracker
@@ -200,7 +201,7 @@ func (g *gateway) openStores() error {
 	}, []string{"reason"})
 	g.reg.MustRegister(refused, clamped)
 	g.lost = losses.New(losses.Options{Appendable: g.losses, Logger: g.log})
-	g.intake = newRates(logging.Limited(g.logs, logging.LimitOptions{
+	g.intake = newRates(logging.Limited(g.veil.Given(g.logs), logging.LimitOptions{
 		BytesPerSecond: g.logBytesPerSecond,
 		OnRefuse: func(w tenant.Write, _ tenant.ID, namespace string, n int) {
 			refused.WithLabelValues("tenant_limit").Add(float64(n))
@@ -309,8 +310,8 @@ func (g *gateway) newAPIs() error {
 		return err
 	}
 	es := esapi.New(esapi.Options{
-		Searcher: g.logs,
-		Bulk:     bulk.New(bulk.Options{Appender: g.intake, Repeater: g.logs, Stamper: g.stamper, BodyBytesMax: int64(g.cfg.ES.BodyBytesMax), Logger: g.log, Registerer: g.reg}),
+		Searcher: g.veil.Searcher(g.logs),
+		Bulk:     bulk.New(bulk.Options{Appender: g.veil.Answers(g.intake), Repeater: g.veil.Repeats(g.logs), Stamper: g.stamper, BodyBytesMax: int64(g.cfg.ES.BodyBytesMax), Logger: g.log, Registerer: g.reg}),
 		Version:  g.cfg.ES.Version, PublishAddress: g.cfg.ES.PublishAddress, BodyBytesMax: int64(g.cfg.ES.BodyBytesMax),
 		Logger: g.log, Registerer: g.reg,
 	})
@@ -322,7 +323,7 @@ func (g *gateway) newAPIs() error {
 		httpx.Mount("/es", g.es),
 		agentapi.New(agentapi.Options{Roster: g.directory, Logger: g.log}),
 		g.agents,
-		tail.New(tail.Options{Searcher: g.logs, Ending: g.ending}),
+		tail.New(tail.Options{Searcher: g.logs, Veil: g.veil, Ending: g.ending}),
 		otlp.New(otlp.Options{Appender: g.intake, Stamper: g.stamper, Logger: g.log, Registerer: g.reg}),
 		relay.NewReceiver(relay.ReceiverOptions{Appender: g.intake, Stamper: g.stamper, Logger: g.log, Registerer: g.reg}),
 		audit.New(audit.Options{Appender: g.intake, Stamper: g.stamper, Owned: ownedNow(g.directory), Logger: g.log, Registerer: g.reg}),

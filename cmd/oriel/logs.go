@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -93,7 +92,7 @@ func (g *global) logs(ctx context.Context, o logsOptions) error {
 	// The stream is opened first, so that nothing falls between the two.
 	var live *follower
 	if o.follow {
-		live = &follower{hc: &http.Client{Transport: hc.Transport}, url: base + "/api/v1/logs/tail", query: o.query, print: print, after: -1}
+		live = &follower{hc: &http.Client{Transport: hc.Transport}, url: base + "/api/v1/logs/tail", query: o.query, print: print, seen: map[string]bool{}}
 		if err := live.open(ctx); err != nil {
 			return searchError(g.url, err)
 		}
@@ -108,17 +107,17 @@ func (g *global) logs(ctx context.Context, o logsOptions) error {
 	if err != nil {
 		return searchError(g.url, err)
 	}
-	last := int64(-1)
 	for _, h := range slices.Backward(res.Hits.Hits) {
 		if err := print(h.Source); err != nil {
 			return err
 		}
-		last = max(last, position(h))
+		if live != nil {
+			live.seen[h.Index+"/"+h.Id] = true
+		}
 	}
 	if live == nil {
 		return nil
 	}
-	live.after = max(live.after, last)
 	if err := live.run(ctx); err != nil {
 		return searchError(g.url, err)
 	}
@@ -131,7 +130,8 @@ type follower struct {
 	url   string
 	query string
 	print func(json.RawMessage) error
-	after int64 // position of the last record printed; -1: not known
+	seen  map[string]bool // index and id of what was printed before the stream was read
+	after string          // seq of the last record of the stream; "": not known
 	body  io.ReadCloser
 }
 
@@ -141,8 +141,8 @@ func (f *follower) open(ctx context.Context) error {
 	if f.query != "" {
 		q.Set("query", f.query)
 	}
-	if f.after >= 0 {
-		q.Set("after", strconv.FormatInt(f.after, 10))
+	if f.after != "" {
+		q.Set("after", f.after)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, f.url+"?"+q.Encode(), nil)
 	if err != nil {
@@ -159,9 +159,7 @@ func (f *follower) open(ctx context.Context) error {
 		return &elastic.Error{Status: res.StatusCode, Details: &elastic.ErrorDetails{Reason: body.Error}}
 	}
 	f.body = res.Body
-	if n, err := strconv.ParseInt(res.Header.Get("Oriel-After"), 10, 64); err == nil {
-		f.after = max(f.after, n)
-	}
+	f.after = res.Header.Get("Oriel-After")
 	return nil
 }
 
@@ -181,19 +179,19 @@ func (f *follower) run(ctx context.Context) error {
 				continue
 			}
 			var rec struct {
-				Seq    int64
-				Source json.RawMessage
+				Seq       json.Number
+				Index, ID string
+				Source    json.RawMessage
 			}
 			if err := json.Unmarshal(line, &rec); err != nil {
 				return fmt.Errorf("read the stream of %s: %w", f.url, err)
 			}
-			if rec.Seq <= f.after {
-				continue
+			if !f.seen[rec.Index+"/"+rec.ID] {
+				if err := f.print(rec.Source); err != nil {
+					return err
+				}
 			}
-			if err := f.print(rec.Source); err != nil {
-				return err
-			}
-			f.after = rec.Seq
+			f.after = rec.Seq.String()
 		}
 		f.close()
 		select {
@@ -205,15 +203,6 @@ func (f *follower) run(ctx context.Context) error {
 			return err
 		}
 	}
-}
-
-// position is the last sort value, the durable position.
-func position(h *elastic.SearchHit) int64 {
-	if len(h.Sort) == 0 {
-		return 0
-	}
-	f, _ := h.Sort[len(h.Sort)-1].(float64) // below 2^53: exact
-	return int64(f)
 }
 
 func searchError(url string, err error) error {

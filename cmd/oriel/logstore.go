@@ -32,7 +32,12 @@ func (g *gateway) openLogs() error {
 		return err
 	}
 	g.closers = append(g.closers, g.logs.Close)
-	return nil
+	next := uint64(1)
+	if s, ok := g.logs.(*store.Store); ok {
+		next = s.NextSeq()
+	}
+	g.veil, err = openVeil(g.dir.Path(numbersKey), next)
+	return err
 }
 
 func (g *gateway) openEmbedded() error {

@@ -229,6 +229,10 @@ func Open(dir string, o Options) (*Store, error) {
 	return s, nil
 }
 
+// NextSeq gives the position of the next record. It is for who has just opened the
+// store, before anything is appended.
+func (s *Store) NextSeq() uint64 { return s.nextSeq }
+
 // Append implements logging.Appender. A batch beyond 128 MiB is an error.
 func (s *Store) Append(ctx context.Context, w tenant.Write, b logging.Batch) ([]logging.ItemResult, error) {
 	if err := ctx.Err(); err != nil {

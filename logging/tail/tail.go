@@ -9,7 +9,8 @@
 //	{"seq":4712,"index":"logs-eu-1-shop","id":"000000003mw","source":{...}}
 //
 // and an empty line now and then where there is nothing. The header Oriel-After
-// names the seq behind which it begins. after is the seq of the
+// names the seq behind which it begins. A seq names a record and tells nothing else:
+// those of later records are not greater. after is the seq of the
 // last record that the caller has: everything behind it comes, so that whoever
 // lost the connection misses nothing. Without it the stream begins now. With
 // wait=30s the answer ends after that time, with wait=0s when the caller has what
@@ -36,7 +37,9 @@ import (
 
 // Options of the API. Searcher is needed.
 type Options struct {
-	Searcher logging.Searcher
+	Searcher logging.Searcher // in whose records positions ascend
+	// Veil is between positions and what is shown of them. nil: they are shown.
+	Veil *logging.Veil
 	// Ending, when closed, ends every stream: the process is about to go. May be nil.
 	Ending <-chan struct{}
 	Clock  clock.Clock // nil: the machine's
@@ -106,11 +109,16 @@ func (s *stream) parse(r *http.Request) (err error) {
 		if s.filter, err = dsl.ParseQueryString(text, dsl.Env{Now: s.o.Clock()}); err != nil {
 			return err
 		}
+		if s.filter, err = s.o.Veil.Filter(s.filter); err != nil {
+			return err
+		}
 	}
 	if text := q.Get("after"); text != "" {
-		if s.after, err = strconv.ParseInt(text, 10, 64); err != nil || s.after < 0 {
+		after, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || after < 0 {
 			return errors.New("after=" + strconv.Quote(text) + ": want the seq of the last record that you have, such as 4711")
 		}
+		s.after = int64(s.o.Veil.Seq(uint64(after)))
 	}
 	if text := q.Get("wait"); text != "" {
 		if s.wait, err = time.ParseDuration(text); err != nil || s.wait < 0 {
@@ -127,7 +135,7 @@ func (s *stream) run(ctx context.Context) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no") // nginx
 	if s.after >= 0 {
-		h.Set(headerAfter, strconv.FormatInt(s.after, 10))
+		h.Set(headerAfter, s.shownAfter())
 	}
 	if s.wait > 0 {
 		var cancel context.CancelFunc
@@ -182,7 +190,7 @@ func (s *stream) catchUp(ctx context.Context) error {
 		if len(res.Hits) > 0 {
 			s.after = int64(res.Hits[0].Record.Seq)
 		}
-		s.w.Header().Set(headerAfter, strconv.FormatInt(s.after, 10))
+		s.w.Header().Set(headerAfter, s.shownAfter())
 		return nil
 	}
 	for {
@@ -204,6 +212,11 @@ func (s *stream) catchUp(ctx context.Context) error {
 	}
 }
 
+// shownAfter is the seq behind which the answer begins, as it is shown.
+func (s *stream) shownAfter() string {
+	return strconv.FormatUint(s.o.Veil.Shown(uint64(s.after)), 10)
+}
+
 // write adds a record, but for one that was written before.
 func (s *stream) write(r *logging.Record) error {
 	if int64(r.Seq) <= s.after {
@@ -211,9 +224,9 @@ func (s *stream) write(r *logging.Record) error {
 	}
 	s.after = int64(r.Seq)
 	b := append(s.line[:0], `{"seq":`...)
-	b = strconv.AppendUint(b, r.Seq, 10)
+	b = strconv.AppendUint(b, s.o.Veil.Shown(r.Seq), 10)
 	b = jsontext.AppendString(append(b, `,"index":`...), r.Index)
-	b = jsontext.AppendString(append(b, `,"id":`...), r.ID)
+	b = jsontext.AppendString(append(b, `,"id":`...), s.o.Veil.ShownID(r.ID))
 	b = append(append(append(b, `,"source":`...), oneLine(r.Source)...), '}', '\n')
 	s.line = b
 	s.mu.Lock()

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/oriel-project/oriel/logging"
+	"github.com/oriel-project/oriel/tenant"
+)
+
+// TestNumbersTellNothing: a tenant writes a record, another one a thousand, the
+// first one more. No number and no id of an answer is one of the positions that
+// all share, and ids find their records again.
+func TestNumbersTellNothing(t *testing.T) {
+	g := seededGateway(t, nil)
+	token := func(id tenant.ID) string {
+		secret, _, err := g.tokens.Create(tenant.TokenSpec{Kind: tenant.TokenTenant, Tenant: id, Access: tenant.AccessWrite})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return secret
+	}
+	mine, theirs := token(alpha), token(bravo)
+	ask := func(token, method, path, body string) string {
+		t.Helper()
+		req := httptest.NewRequest(method, path, strings.NewReader(body))
+		req.Header.Set("Authorization", "Bearer "+token)
+		req.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		g.handler().ServeHTTP(w, req)
+		if w.Code != 200 {
+			t.Fatalf("%s %s: %d %s", method, path, w.Code, w.Body)
+		}
+		return w.Body.String() + "\n" + w.Header().Get("Oriel-After")
+	}
+	line := func(i int) string {
+		return fmt.Sprintf(`{"create":{"_index":"app"}}`+"\n"+`{"message":"line %d"}`+"\n", i)
+	}
+	var answers []string
+	see := func(method, path, body string) string {
+		answers = append(answers, ask(mine, method, path, body))
+		return answers[len(answers)-1]
+	}
+	see("POST", "/es/_bulk", line(1))
+	see("POST", "/es/_bulk", `{"create":{"_index":"app","_id":"`+logging.DerivedID(3)+`"}}`+"\n"+`{"message":"as if derived"}`+"\n")
+	var many strings.Builder
+	for i := range 1000 {
+		many.WriteString(line(i))
+	}
+	ask(theirs, "POST", "/es/_bulk", many.String())
+	see("POST", "/es/_bulk", line(2))
+	found := see("POST", "/es/app/_search", `{"seq_no_primary_term":true,"sort":["_doc"],"query":{"match":{"message":"line"}},"aggs":{"t":{"top_hits":{"sort":["_doc"],"seq_no_primary_term":true}}}}`)
+	see("GET", "/api/v1/logs/tail?wait=0s", "")
+	from, _ := strconv.ParseUint(strings.TrimSpace(answers[len(answers)-1]), 10, 64) // of Oriel-After
+	see("GET", fmt.Sprintf("/api/v1/logs/tail?wait=0s&after=%d", from), "")
+	answers = append(answers, strings.TrimSuffix(ask(mine, "GET", "/api/v1/logs/tail?wait=0s&after=0", ""), "\n0"))
+
+	// What could be a position: numbers of that size, and ids that are read as such.
+	number := regexp.MustCompile(`"(?:_seq_no|seq)":(\d+)|"sort":\[(\d+)\]|\n(\d+)$`)
+	id := regexp.MustCompile(`"_?id":"([0-9a-z]{11})"`)
+	numbers := 0
+	for _, a := range answers {
+		for _, m := range number.FindAllStringSubmatch(a, -1) {
+			numbers++
+			if n, _ := strconv.ParseUint(m[1]+m[2]+m[3], 10, 64); n < 1<<32 {
+				t.Errorf("%d of %s", n, clip(a))
+			}
+		}
+		for _, m := range id.FindAllStringSubmatch(a, -1) {
+			numbers++
+			if n, ok := logging.ParseDerivedID(m[1]); !ok || n < 1<<32 && m[1] != logging.DerivedID(3) {
+				t.Errorf("id %s of %s", m[1], clip(a))
+			}
+		}
+	}
+	if numbers < 20 {
+		t.Fatalf("there are only %d numbers in %s", numbers, strings.Join(answers, "\n"))
+	}
+
+	// Cursors and ids lead back, also after the store was opened anew.
+	var hits struct {
+		Hits struct {
+			Hits []struct {
+				ID     string `json:"_id"`
+				Source struct{ Message string }
+				Sort   []json.Number
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(strings.TrimSpace(found)), &hits); err != nil || len(hits.Hits.Hits) != 2 {
+		t.Fatalf("%v: %s", err, found)
+	}
+	first, last := hits.Hits.Hits[0], hits.Hits.Hits[1]
+	rest := ask(mine, "POST", "/es/app/_search", fmt.Sprintf(`{"sort":["_doc"],"search_after":[%s],"query":{"match":{"message":"line"}}}`, first.Sort[0]))
+	if !strings.Contains(rest, last.ID) || strings.Contains(rest, first.ID) {
+		t.Errorf("behind %s: %s", first.Sort[0], rest)
+	}
+	if got := ask(mine, "GET", "/es/app/_doc/"+last.ID, ""); !strings.Contains(got, `"line 2"`) {
+		t.Errorf("%s: %s", last.ID, got)
+	}
+	if got := ask(mine, "GET", "/es/app/_doc/"+logging.DerivedID(3), ""); !strings.Contains(got, "as if derived") {
+		t.Errorf("the id that was given: %s", got)
+	}
+	again, err := openVeil(g.dir.Path(numbersKey), 99)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := uint64(77); again.Shown(n) != g.veil.Shown(n) {
+		t.Error("after a restart ids are others")
+	}
+}
+
+func TestVeilFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "numbers.key")
+	v, err := openVeil(path, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v.Shown(999) != 999 || v.Shown(1000) == 1000 {
+		t.Errorf("999 is shown as %d, 1000 as %d", v.Shown(999), v.Shown(1000))
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v %v", info, err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, bad := range map[string][]byte{
+		"torn": b[:len(b)-3], "longer": append(slices.Clone(b), 'x'), "empty": nil,
+		"another key": []byte(strings.Replace(string(b), "first 1000", "first 1001", 1)),
+	} {
+		if err := os.WriteFile(path, bad, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := openVeil(path, 5); err == nil || !strings.Contains(err.Error(), "restore the file") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
