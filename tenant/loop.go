@@ -44,10 +44,12 @@ type Loop struct {
 	mu    sync.Mutex // guards what follows
 	wake  *sync.Cond
 	items map[ID]*item
-	// What changed goes before what is only looked after, so that a team that
-	// comes while 2,000 others are looked after does not wait for them.
-	urgent, idle []ID
-	ended        bool
+	// Who is new goes before what changed, and that before what is only looked
+	// after, so that a team that comes while 2,000 others are looked after does not
+	// wait for them.
+	waiting [lanes][]ID
+	idle    int // runs of the last lane that are under way
+	ended   bool
 }
 
 type lane uint8
@@ -56,6 +58,8 @@ const (
 	laneNone lane = iota
 	laneIdle
 	laneUrgent
+	laneNew
+	lanes
 )
 
 type item struct {
@@ -99,7 +103,11 @@ func NewLoop(o LoopOptions) *Loop {
 func (l *Loop) Add(id ID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.add(id, laneUrgent)
+	to := laneNew
+	if it := l.items[id]; it != nil && it.seen && len(l.missing(it)) == 0 {
+		to = laneUrgent
+	}
+	l.add(id, to)
 }
 
 // add wants l.mu held.
@@ -133,11 +141,7 @@ func (l *Loop) enqueue(id ID, it *item, to lane) {
 		return // a running one looks for new wants when it is through
 	}
 	it.lane = to
-	if to == laneUrgent {
-		l.urgent = append(l.urgent, id) // what waits in the other lane is skipped there
-	} else {
-		l.idle = append(l.idle, id)
-	}
+	l.waiting[to] = append(l.waiting[to], id) // what waits in another lane is skipped there
 	l.wake.Signal()
 }
 
@@ -162,11 +166,17 @@ func (l *Loop) Run(ctx context.Context) error {
 	for range l.o.Workers {
 		wg.Go(func() {
 			for {
-				id, it, ok := l.next()
+				id, it, from, ok := l.next()
 				if !ok {
 					return
 				}
 				l.run(ctx, id, it)
+				if from == laneIdle {
+					l.mu.Lock()
+					l.idle--
+					l.wake.Signal()
+					l.mu.Unlock()
+				}
 			}
 		})
 	}
@@ -187,28 +197,31 @@ func (l *Loop) Run(ctx context.Context) error {
 	}
 }
 
-// next waits for a tenant that wants a run and marks it as running.
-func (l *Loop) next() (ID, *item, bool) {
+// next waits for a tenant that wants a run and marks it as running. Half of the
+// workers are never with those that are only looked after.
+func (l *Loop) next() (ID, *item, lane, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for {
 		if l.ended {
-			return "", nil, false
+			return "", nil, laneNone, false
 		}
-		var id ID
-		var from lane
-		switch {
-		case len(l.urgent) > 0:
-			id, l.urgent, from = l.urgent[0], l.urgent[1:], laneUrgent
-		case len(l.idle) > 0:
-			id, l.idle, from = l.idle[0], l.idle[1:], laneIdle
-		default:
+		from := lanes - 1
+		for from > laneNone && (len(l.waiting[from]) == 0 || from == laneIdle && l.idle >= (l.o.Workers+1)/2) {
+			from--
+		}
+		if from == laneNone {
 			l.wake.Wait()
 			continue
 		}
+		id := l.waiting[from][0]
+		l.waiting[from] = l.waiting[from][1:]
 		if it := l.items[id]; it != nil && it.lane == from && !it.running {
 			it.lane, it.running = laneNone, true
-			return id, it, true
+			if from == laneIdle {
+				l.idle++
+			}
+			return id, it, from, true
 		}
 	}
 }
@@ -349,7 +362,7 @@ func (l *Loop) Mark(id ID, stage string) {
 	}
 	l.mu.Lock()
 	if it = l.items[id]; it == nil {
-		it = l.add(id, laneUrgent)
+		it = l.add(id, laneNew)
 	}
 	l.see(it, t, exists)
 	took, first := l.finish(it, stage)
@@ -369,10 +382,15 @@ func (l *Loop) Stages(id ID) (done map[string]float64, missing []string) {
 	if it := l.items[id]; it != nil {
 		maps.Copy(done, it.finished)
 	}
+	return done, l.missing(&item{finished: done})
+}
+
+// missing gives the reconcilers that have not succeeded yet, in their order.
+func (l *Loop) missing(it *item) (names []string) {
 	for _, r := range l.o.Reconcilers {
-		if _, ok := done[r.Name()]; !ok {
-			missing = append(missing, r.Name())
+		if _, ok := it.finished[r.Name()]; !ok {
+			names = append(names, r.Name())
 		}
 	}
-	return done, missing
+	return names
 }

@@ -292,26 +292,40 @@ func TestLoopMeasuresFromTheOnboarding(t *testing.T) {
 	})
 }
 
-// TestLoopUrgentFirst: a team that comes during a resync does not wait for it.
-func TestLoopUrgentFirst(t *testing.T) {
+// TestLoopNewFirst: a team that comes during a resync, or while many others have
+// changed, waits for neither.
+func TestLoopNewFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := &fixed{}
 		for i := range 1000 {
 			dir.put(tenant.ID(fmt.Sprintf("t%d", i)))
 		}
 		o := &outside{name: "x", dir: dir, took: time.Second}
-		l, stop := start(t, tenant.LoopOptions{Directory: dir, Reconcilers: []tenant.Reconciler{o}, Workers: 2})
-		time.Sleep(10 * time.Second)
+		l, stop := start(t, tenant.LoopOptions{Directory: dir, Reconcilers: []tenant.Reconciler{o}, Workers: 4, Resync: time.Hour})
+		time.Sleep(10*time.Second + time.Millisecond)
+		if o.count() != 22 {
+			t.Errorf("%d runs in 10 s, want those of 2 of 4 workers", o.count())
+		}
 		dir.put("new")
 		l.Add("new")
-		l.Add("t999") // waits in the other lane already: runs once
-		time.Sleep(3 * time.Second)
+		l.Add("t999") // waits in another lane already: runs once
+		time.Sleep(1100 * time.Millisecond)
 		if _, missing := l.Stages("new"); len(missing) != 0 {
-			t.Error("the new team waits")
+			t.Error("the new team waits for the resync")
 		}
 		time.Sleep(9 * time.Minute)
 		if o.count() != 1001 {
 			t.Errorf("%d runs, want 1001", o.count())
+		}
+		for i := range 1000 {
+			l.Add(tenant.ID(fmt.Sprintf("t%d", i)))
+		}
+		time.Sleep(10*time.Second + time.Millisecond)
+		dir.put("newer")
+		l.Add("newer")
+		time.Sleep(2 * time.Second)
+		if _, missing := l.Stages("newer"); len(missing) != 0 {
+			t.Error("the newer team waits for those that changed")
 		}
 		stop()
 	})
