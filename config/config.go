@@ -312,6 +312,7 @@ type Grafana struct {
 	TokenFile    string `yaml:"token_file" doc:"file with a service account's token; enough for isolation folder"`
 	OrielURL     string `yaml:"oriel_url" doc:"where Grafana and people find this Oriel's HTTP listener, such as https://oriel.example; the listener's own address without it"`
 	Isolation    string `yaml:"isolation" doc:"org (an organisation for each tenant: isolates) or folder (a folder for each tenant: isolates dashboards only)"`
+	Requests     int    `yaml:"requests" doc:"requests a second that Grafana is asked at most; a round over 2,000 windows that are right takes 20,000"`
 }
 
 // The values of Grafana.Isolation.
@@ -370,7 +371,7 @@ func Default(role Role) *Config {
 			Samples: 100_000, Labels: 64, LabelLength: 4 << 10,
 			Queries: 10, QuerySamples: 50_000_000, QueryTime: Duration(2 * time.Minute),
 		},
-		Grafana: Grafana{User: "admin", Isolation: IsolationOrg},
+		Grafana: Grafana{User: "admin", Isolation: IsolationOrg, Requests: 40},
 		ES:      ES{Version: "8.19.0", BodyBytesMax: 100 << 20},
 		Archive: Archive{Keep: Duration(7 * day)},
 		role:    role,

@@ -305,6 +305,9 @@ func (k *checker) limits() {
 func (k *checker) grafana() {
 	g := k.Grafana
 	k.oneOf("grafana.isolation", g.Isolation, IsolationOrg, IsolationFolder)
+	if g.Requests < 1 || g.Requests > 10_000 {
+		k.bad("grafana.requests", "%d: want 1 to 10000, such as 40", g.Requests)
+	}
 	if g.OrielURL != "" {
 		k.url("grafana.oriel_url", g.OrielURL, "https://oriel.example")
 	}

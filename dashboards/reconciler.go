@@ -2,9 +2,12 @@ package dashboards
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -99,6 +102,7 @@ type Reconciler struct {
 	vault    *vault
 	written  written
 	receipts receipts
+	drawn    sync.Map // tenant.ID to [32]byte: the metrics that its window was made for last
 	changes  *prometheus.CounterVec
 	refused  *prometheus.CounterVec
 }
@@ -172,7 +176,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, id tenant.ID) error {
 	if err != nil {
 		return err
 	}
-	w := r.render(ctx, t)
+	in := r.input(ctx, t)
+	w := Render(in)
+	made, err := r.Made(id)
+	if err != nil {
+		return err
+	}
+	w.Fresh = made == nil
 	if err := r.written.recall(w.Boards); err != nil {
 		return err
 	}
@@ -181,6 +191,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, id tenant.ID) error {
 	if err != nil {
 		return fmt.Errorf("dashboards of tenant %s: %w", id, err)
 	}
+	r.drawn.Store(id, sha256.Sum256([]byte(strings.Join(in.Metrics, "\n"))))
 	if err := r.written.keep(w.Boards); err != nil {
 		return err
 	}
@@ -191,7 +202,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, id tenant.ID) error {
 	return r.receipts.keep(t, madeOf(w, r.o.Isolation, e, changes), changes, r.o.Clock().UTC())
 }
 
-func (r *Reconciler) render(ctx context.Context, t tenant.Tenant) Window {
+// Outdated reports whether the tenant's window was made for other metrics than
+// these. One that this process has not made yet is not: its turn comes.
+func (r *Reconciler) Outdated(id tenant.ID, metrics []string) bool {
+	was, ok := r.drawn.Load(id)
+	return ok && was != sha256.Sum256([]byte(strings.Join(metrics, "\n")))
+}
+
+func (r *Reconciler) input(ctx context.Context, t tenant.Tenant) Input {
 	in := Input{
 		Tenant:         t,
 		Isolation:      r.o.Isolation,
@@ -202,7 +220,7 @@ func (r *Reconciler) render(ctx context.Context, t tenant.Tenant) Window {
 	if r.o.Metrics != nil {
 		in.Metrics, in.Own = r.o.Metrics(ctx, t.ID)
 	}
-	return Render(in)
+	return in
 }
 
 // Boards gives a tenant's dashboards as they are to be now, none for a tenant
@@ -212,7 +230,7 @@ func (r *Reconciler) Boards(ctx context.Context, id tenant.ID) []Dashboard {
 	if !ok || !named(id) {
 		return nil
 	}
-	return r.render(ctx, t).Boards
+	return Render(r.input(ctx, t)).Boards
 }
 
 // named reports whether the ID is one that a tenant can have, and so the name of
@@ -239,6 +257,7 @@ func (r *Reconciler) remove(ctx context.Context, id tenant.ID) error {
 	if err := r.receipts.forget(id); err != nil {
 		return err
 	}
+	r.drawn.Delete(id)
 	return r.vault.forget(id)
 }
 

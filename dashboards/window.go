@@ -92,6 +92,8 @@ type Window struct {
 	Sources []DataSource
 	Boards  []Dashboard
 	Rules   []Rule // the whole of the group RuleGroup
+	// Fresh: it was never whole, somebody waits for it. Render leaves it out.
+	Fresh bool
 }
 
 // DataSource is one data source, without its secret.

@@ -375,7 +375,9 @@ func (g *gateway) Run(ctx context.Context) error {
 		return fmt.Errorf("list windows: %w", err)
 	}
 	for _, id := range append(known, g.directory.Known()...) {
-		g.loop.Add(id)
+		if _, there := g.directory.Lookup(id); !there {
+			g.loop.Add(id) // the loop itself looks after those that are there
+		}
 	}
 	fs := []func(context.Context) error{
 		g.directory.Run,

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"hash/fnv"
 	"maps"
 	"time"
 
@@ -56,28 +55,20 @@ func (g *gateway) inventory(ctx context.Context, id tenant.ID) ([]string, []dash
 // watchInventories has a tenant's dashboards made anew soon after its metrics
 // changed. Tenants that send nothing are not looked at.
 func (g *gateway) watchInventories(ctx context.Context) error {
-	type known struct {
-		hash uint64
-		due  time.Time
-	}
-	of := map[tenant.ID]known{}
+	due := map[tenant.ID]time.Time{}
 	tick := time.NewTicker(inventorySoon)
 	defer tick.Stop()
 	for {
 		for id, r := range g.intake.now() {
-			k := of[id]
 			now := time.Now()
-			if !(r.Samples > 0) || now.Before(k.due) {
+			if !(r.Samples > 0) || now.Before(due[id]) {
 				continue
 			}
-			hash := hashNames(g.metricNames(ctx, id))
-			k.due = now.Add(inventoryEvery)
-			if hash != k.hash {
-				k.due = now.Add(inventorySoon)
+			due[id] = now.Add(inventoryEvery)
+			if g.windows.Outdated(id, g.metricNames(ctx, id)) {
+				due[id] = now.Add(inventorySoon)
 				g.loop.Add(id)
 			}
-			k.hash = hash
-			of[id] = k
 		}
 		select {
 		case <-ctx.Done():
@@ -85,13 +76,4 @@ func (g *gateway) watchInventories(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
-}
-
-func hashNames(names []string) uint64 {
-	h := fnv.New64a()
-	for _, n := range names {
-		_, _ = h.Write([]byte(n))
-		_, _ = h.Write([]byte{0})
-	}
-	return h.Sum64()
 }

@@ -44,7 +44,7 @@ func newWindows(g *gateway, httpURL string) (*windows, error) {
 		w.notices = append(w.notices, dashboards.HonestSentence)
 		g.log.Info("no grafana.url: windows are written as files for Grafana's provisioning", "folder", g.dir.Path(dirGrafana), "note", dashboards.HonestSentence)
 	} else {
-		gc := grafana.Options{URL: c.URL, Isolation: dashboards.Isolation(c.Isolation), Registerer: g.reg}
+		gc := grafana.Options{URL: c.URL, Isolation: dashboards.Isolation(c.Isolation), RequestsPerSecond: float64(c.Requests), Registerer: g.reg}
 		var err error
 		if c.TokenFile != "" {
 			gc.Token, err = config.ReadSecret("grafana.token_file", c.TokenFile)

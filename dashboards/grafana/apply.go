@@ -18,6 +18,7 @@ import (
 type pass struct {
 	*Client
 	n       dashboards.Names
+	blank   bool // this pass made the organisation: there is nothing in it to look for
 	changes []dashboards.Change
 	gone    map[string]bool // uids of dashboards and folders removed by this pass
 	errs    []error
@@ -43,6 +44,9 @@ func (p *pass) refuse(object, name, reason string) {
 // Apply implements dashboards.Target.
 func (c *Client) Apply(ctx context.Context, w dashboards.Window, cred dashboards.Credential) ([]dashboards.Change, error) {
 	p := &pass{Client: c, n: w.Names}
+	if w.Fresh {
+		ctx = hurry(ctx)
+	}
 	octx, id, err := p.ensureOrg(ctx)
 	if err != nil {
 		return p.changes, err
@@ -52,7 +56,7 @@ func (c *Client) Apply(ctx context.Context, w dashboards.Window, cred dashboards
 		if err := c.joinOrg(ctx, id); err != nil {
 			return p.changes, err
 		}
-		p.errs = nil
+		p.errs, p.blank = nil, false
 		err = p.apply(octx, w, cred)
 	}
 	return p.changes, err
@@ -63,12 +67,16 @@ func (p *pass) ensureOrg(ctx context.Context) (context.Context, uint, error) {
 	if err != nil || ok {
 		return octx, id, err
 	}
-	_, err = p.sdk.CreateOrg(ctx, sdk.Org{Name: p.n.Org})
+	made, err := p.sdk.CreateOrg(ctx, sdk.Org{Name: p.n.Org})
 	if err != nil && !is(err, http.StatusConflict) { // a conflict: an attempt whose answer was lost
 		return ctx, 0, fmt.Errorf("make organisation %q: %w", p.n.Org, unwrap(err))
 	}
 	if err == nil {
 		p.did(dashboards.Created, "org", p.n.Org, "")
+		if made.OrgID != nil {
+			p.blank = true
+			return inOrg(ctx, *made.OrgID), *made.OrgID, nil
+		}
 	}
 	octx, id, ok, err = p.org(ctx, p.n)
 	if err == nil && !ok {
@@ -82,6 +90,10 @@ func (p *pass) apply(ctx context.Context, w dashboards.Window, cred dashboards.C
 	have := make([]*found, len(w.Boards))
 	folder := p.mode == dashboards.ByFolder
 	for i, d := range w.Boards {
+		if p.blank {
+			folder = true
+			break
+		}
 		live, ok, err := p.get(ctx, d.UID)
 		if err != nil {
 			return err
@@ -117,8 +129,11 @@ func (p *pass) apply(ctx context.Context, w dashboards.Window, cred dashboards.C
 
 // folder makes the folder. Its title is the team's to change.
 func (p *pass) folder(ctx context.Context) error {
-	_, err := p.sdk.GetFolderByUID(ctx, p.n.Folder)
-	if is(err, http.StatusNotFound) {
+	var err error
+	if !p.blank {
+		_, err = p.sdk.GetFolderByUID(ctx, p.n.Folder)
+	}
+	if p.blank || is(err, http.StatusNotFound) {
 		err = p.call(ctx, http.MethodPost, "/api/folders", nil, map[string]string{"uid": p.n.Folder, "title": p.n.FolderTitle}, nil)
 		switch {
 		case err == nil:
@@ -216,7 +231,12 @@ func (p *pass) source(ctx context.Context, d dashboards.DataSource, cred dashboa
 		JSONData:       data,
 		SecureJSONData: map[string]string{"httpHeaderValue1": "Bearer " + cred.Secret},
 	}
-	live, ok, err := p.findSource(ctx, d.UID)
+	var live source
+	var ok bool
+	var err error
+	if !p.blank {
+		live, ok, err = p.findSource(ctx, d.UID)
+	}
 	if err != nil {
 		return err
 	}
@@ -355,6 +375,9 @@ func (p *pass) save(ctx context.Context, d dashboards.Dashboard, message string,
 
 // prune removes dashboards of ours that are wanted no more.
 func (p *pass) prune(ctx context.Context, wanted []dashboards.Dashboard) error {
+	if p.blank {
+		return nil
+	}
 	boards, err := p.search(ctx, url.Values{"type": {"dash-db"}, "tag": {dashboards.Tag}})
 	if err != nil {
 		return err

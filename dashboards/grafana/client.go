@@ -24,7 +24,6 @@ import (
 
 	"github.com/grafana-tools/sdk"
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/time/rate"
 
 	"github.com/oriel-project/oriel/dashboards"
 	"github.com/oriel-project/oriel/internal/clock"
@@ -106,8 +105,7 @@ func New(o Options) (*Client, error) {
 		Timeout: 2 * time.Minute, // over all attempts of one request
 		Transport: &transport{
 			base: o.Transport, user: o.User, password: o.Password, token: o.Token,
-			// The burst lets one onboarding through at once.
-			limiter:  rate.NewLimiter(rate.Limit(o.RequestsPerSecond), max(1, int(2*o.RequestsPerSecond))),
+			pacer:    newPacer(o.RequestsPerSecond),
 			attempts: o.Attempts, backoff: o.Backoff,
 			onAnswer: func(status int) { answers.WithLabelValues(strconv.Itoa(status)).Inc() },
 		},

@@ -34,6 +34,7 @@ func (p *pass) search(ctx context.Context, q url.Values) ([]hit, error) {
 // holds what people made is kept, with that in it.
 func (c *Client) Remove(ctx context.Context, n dashboards.Names) ([]dashboards.Change, error) {
 	p := &pass{Client: c, n: n}
+	ctx = hurry(ctx)
 	octx, id, ok, err := c.org(ctx, n)
 	if err != nil || !ok {
 		return nil, err

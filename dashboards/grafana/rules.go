@@ -25,6 +25,9 @@ func (p *pass) groupPath(group string) string {
 
 // findGroup gives Oriel's group of rules; an empty one where there is none.
 func (p *pass) findGroup(ctx context.Context) (g ruleGroup, ok bool, err error) {
+	if p.blank {
+		return ruleGroup{}, false, nil
+	}
 	err = p.call(ctx, http.MethodGet, p.groupPath(dashboards.RuleGroup), nil, nil, &g)
 	if is(err, http.StatusNotFound) {
 		return ruleGroup{}, false, nil

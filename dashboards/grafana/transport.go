@@ -12,8 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
 // StatusError is an answer of Grafana with a status of 300 or more.
@@ -81,7 +79,7 @@ type transport struct {
 	base           http.RoundTripper
 	user, password string
 	token          string
-	limiter        *rate.Limiter
+	pacer          *pacer
 	attempts       int
 	backoff        time.Duration
 	onAnswer       func(status int) // 0: no answer
@@ -89,7 +87,7 @@ type transport struct {
 
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	for attempt := 1; ; attempt++ {
-		if err := t.limiter.Wait(req.Context()); err != nil {
+		if err := t.pacer.wait(req.Context(), hurried(req.Context())); err != nil {
 			return nil, err
 		}
 		res, err := t.once(req)
