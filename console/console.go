@@ -22,6 +22,7 @@ import (
 	"mime"
 	"net/http"
 	"path"
+	"time"
 
 	"github.com/oriel-project/oriel/dashboards"
 	"github.com/oriel-project/oriel/internal/clock"
@@ -54,6 +55,9 @@ type Options struct {
 	// Receipt says what a tenant got and what it lacks, as far as the scope sees
 	// it. Nil: not shown.
 	Receipt func(context.Context, tenant.Read, tenant.ID) dashboards.Receipt
+	// Moments gives what happened to the workloads of the scope's tenants between
+	// two times, in the order of time. Nil: nothing.
+	Moments func(ctx context.Context, r tenant.Read, from, to time.Time) ([]dashboards.Moment, error)
 	// Notices are what every caller of / should know of this installation, one
 	// sentence each.
 	Notices []string
@@ -87,6 +91,7 @@ func New(o Options) httpx.API {
 	get := []string{http.MethodGet, http.MethodHead}
 	m.Handle(httpx.Route{Methods: get, Pattern: "/{$}", Access: httpx.Read}, c.root)
 	m.Handle(httpx.Route{Methods: get, Pattern: "/series", Access: httpx.Read}, c.series)
+	m.Handle(httpx.Route{Methods: get, Pattern: "/moments", Access: httpx.Read}, c.moments)
 	m.Handle(httpx.Route{Methods: get, Pattern: "/d/{key}", Access: httpx.Read}, c.dashboard)
 	m.Handle(httpx.Route{Methods: get, Pattern: "/d/{key}/model", Access: httpx.Read}, c.model)
 	// The assets are the same for everybody and in everybody's copy of Oriel.

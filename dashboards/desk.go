@@ -118,7 +118,8 @@ func (d *desk) everywhere() []note {
 			Target: &noteTarget{Limit: 100, Tags: []string{Tag, string(d.n.Tenant)}, Type: "tags"},
 		},
 	}
-	if d.has("kube_deployment_status_observed_generation") {
+	// Where Oriel calls Grafana, deploys are annotations there.
+	if d.in.Isolation == ByFiles && d.has("kube_deployment_status_observed_generation") {
 		notes = append(notes, note{
 			Name: "Deployments changed", Datasource: d.prom, Enable: true, IconColor: "blue", Step: "60s",
 			Expr:        maxBy("cluster, namespace, deployment", "changes("+sel("kube_deployment_status_observed_generation")+"[1m])") + " > 0",

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -26,6 +27,13 @@ type Target interface {
 	Apply(ctx context.Context, w Window, c Credential) ([]Change, error)
 	// Remove takes away what was made under these names and nothing else.
 	Remove(ctx context.Context, n Names) ([]Change, error)
+}
+
+// An Annotator is a Target that marks moments on charts.
+type Annotator interface {
+	// Annotate makes those of the moments, in the order of time, that are not
+	// there yet.
+	Annotate(ctx context.Context, n Names, moments []Moment) ([]Change, error)
 }
 
 // Credential is the read token that goes into a window's data sources.
@@ -88,7 +96,10 @@ type Options struct {
 	PageURL    string
 	// Metrics gives the names of the metrics a tenant has, and those of its own
 	// programs among them; nil where not known. A nil func knows nothing.
-	Metrics        func(context.Context, tenant.ID) (names []string, own []Metric)
+	Metrics func(context.Context, tenant.ID) (names []string, own []Metric)
+	// Moments gives what happened to a tenant's workloads lately, in the order of
+	// time. A nil func knows nothing.
+	Moments        func(context.Context, tenant.ID) ([]Moment, error)
 	ScrapeInterval time.Duration // 0: 15 s
 	Clock          clock.Clock   // nil: the machine's
 	OnEvent        func(Event)   // called from Reconcile; may be nil
@@ -103,6 +114,7 @@ type Reconciler struct {
 	written  written
 	receipts receipts
 	drawn    sync.Map // tenant.ID to [32]byte: the metrics that its window was made for last
+	marked   sync.Map // tenant.ID to []Moment: the moments that were marked last
 	changes  *prometheus.CounterVec
 	refused  *prometheus.CounterVec
 }
@@ -199,7 +211,40 @@ func (r *Reconciler) Reconcile(ctx context.Context, id tenant.ID) error {
 	if err := r.revokeBut(id, e.ID); err != nil {
 		return err
 	}
-	return r.receipts.keep(t, madeOf(w, r.o.Isolation, e, changes), changes, r.o.Clock().UTC())
+	if err := r.receipts.keep(t, madeOf(w, r.o.Isolation, e, changes), changes, r.o.Clock().UTC()); err != nil {
+		return err
+	}
+	return r.mark(ctx, w.Names)
+}
+
+// mark has the target mark what happened lately.
+func (r *Reconciler) mark(ctx context.Context, n Names) error {
+	target, ok := r.o.Target.(Annotator)
+	if !ok || r.o.Moments == nil {
+		return nil
+	}
+	moments, err := r.o.Moments(ctx, n.Tenant)
+	if err != nil {
+		return fmt.Errorf("what happened to the workloads of tenant %s: %w", n.Tenant, err)
+	}
+	changes, err := target.Annotate(ctx, n, moments)
+	r.tell(n.Tenant, changes)
+	if err != nil {
+		return fmt.Errorf("annotations of tenant %s: %w", n.Tenant, err)
+	}
+	r.marked.Store(n.Tenant, moments)
+	return nil
+}
+
+// Unmarked reports whether there is a moment that the tenant's window does not
+// show. One that this process has not made yet is none: its turn comes.
+func (r *Reconciler) Unmarked(ctx context.Context, id tenant.ID) bool {
+	was, ok := r.marked.Load(id)
+	if !ok {
+		return false
+	}
+	moments, err := r.o.Moments(ctx, id)
+	return err == nil && slices.ContainsFunc(moments, func(m Moment) bool { return !slices.Contains(was.([]Moment), m) })
 }
 
 // Outdated reports whether the tenant's window was made for other metrics than
@@ -258,6 +303,7 @@ func (r *Reconciler) remove(ctx context.Context, id tenant.ID) error {
 		return err
 	}
 	r.drawn.Delete(id)
+	r.marked.Delete(id)
 	return r.vault.forget(id)
 }
 

@@ -28,6 +28,7 @@ const (
 type node struct {
 	mu    sync.Mutex // guards what follows
 	teams map[string]*running
+	made  time.Time
 }
 
 // running is the process of a team; it stands for all of the team's pods, and
@@ -39,7 +40,7 @@ type running struct {
 	restarts int
 }
 
-func newNode() *node { return &node{teams: map[string]*running{}} }
+func newNode() *node { return &node{teams: map[string]*running{}, made: time.Now()} }
 
 func (n *node) team(name string) *running {
 	r := n.teams[name]
@@ -105,14 +106,16 @@ func (n *node) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...)
 	}
 	var (
-		cpu       = desc("container_cpu_usage_seconds_total", "CPU time used.", "pod", "container", "node", "image")
-		memory    = desc("container_memory_working_set_bytes", "Resident memory.", "pod", "container", "node", "image")
-		phase     = desc("kube_pod_status_phase", "The pod's phase.", "pod", "phase")
-		ready     = desc("kube_pod_status_ready", "Whether the pod listens.", "pod", "condition")
-		restarts  = desc("kube_pod_container_status_restarts_total", "How often the process was started again.", "pod", "container")
-		limits    = desc("kube_pod_container_resource_limits", "What the Go runtime was told to keep to.", "pod", "container", "node", "resource", "unit")
-		wanted    = desc("kube_deployment_spec_replicas", "Pods wanted.", "deployment")
-		available = desc("kube_deployment_status_replicas_available", "Pods that listen.", "deployment")
+		cpu        = desc("container_cpu_usage_seconds_total", "CPU time used.", "pod", "container", "node", "image")
+		memory     = desc("container_memory_working_set_bytes", "Resident memory.", "pod", "container", "node", "image")
+		phase      = desc("kube_pod_status_phase", "The pod's phase.", "pod", "phase")
+		ready      = desc("kube_pod_status_ready", "Whether the pod listens.", "pod", "condition")
+		restarts   = desc("kube_pod_container_status_restarts_total", "How often the process was started again.", "pod", "container")
+		limits     = desc("kube_pod_container_resource_limits", "What the Go runtime was told to keep to.", "pod", "container", "node", "resource", "unit")
+		wanted     = desc("kube_deployment_spec_replicas", "Pods wanted.", "deployment")
+		created    = desc("kube_deployment_created", "When the demo made it.", "deployment")
+		generation = desc("kube_deployment_metadata_generation", "Changes of what is wanted: the demo changes nothing.", "deployment")
+		available  = desc("kube_deployment_status_replicas_available", "Pods that listen.", "deployment")
 	)
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -139,6 +142,8 @@ func (n *node) Collect(ch chan<- prometheus.Metric) {
 			}
 		}
 		gauge(wanted, float64(len(places(team))), team, places(team)[0].app)
+		gauge(created, float64(n.made.Unix()), team, places(team)[0].app)
+		gauge(generation, 1, team, places(team)[0].app)
 		gauge(available, float64(r.ready), team, places(team)[0].app)
 	}
 }

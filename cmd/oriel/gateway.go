@@ -329,7 +329,7 @@ func (g *gateway) newAPIs() error {
 		audit.New(audit.Options{Appender: g.intake, Stamper: g.stamper, Owned: ownedNow(g.directory), Logger: g.log, Registerer: g.reg}),
 		admin.New(admin.Options{Tenants: g.directory, Tokens: g.tokens, MergeLogs: g.mergeLogs, Receipt: g.receipt, Logger: g.log}),
 		console.New(console.Options{
-			Directory: g.directory, Searcher: g.logs, Rates: g.intake.now, Cardinality: g.series.Cardinality, Onboarding: g.loop.Stages, Boards: g.windows.Boards, Receipt: g.receipt,
+			Directory: g.directory, Searcher: g.logs, Rates: g.intake.now, Cardinality: g.series.Cardinality, Onboarding: g.loop.Stages, Boards: g.windows.Boards, Receipt: g.receipt, Moments: g.moments,
 			Notices: g.windows.notices, Version: version, Logger: g.log,
 		}),
 	)
@@ -384,6 +384,7 @@ func (g *gateway) Run(ctx context.Context) error {
 		g.loop.Run,
 		g.windows.Run,
 		g.watchInventories,
+		g.watchMoments,
 		self.New(self.Options{Gatherer: g.reg, Appender: g.series, Write: g.access.SystemWrite(), Logger: g.log}).Run,
 		g.intake.Run,
 		g.lost.Run,

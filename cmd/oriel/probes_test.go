@@ -208,6 +208,7 @@ var probes = map[string][]probe{
 	"DELETE /admin/v1/tokens/{id}":              {send("DELETE", "/admin/v1/tokens/NAME", "", "")},
 	"POST /admin/v1/logs/merge":                 {post("/admin/v1/logs/merge", "")},
 	"GET,HEAD /{$}":                             {get("/")},
+	"GET,HEAD /moments":                         {get("/moments?from=0&to=2000000000"), get("/moments?from=1795960800000&to=1795964400000"), get("/moments")},
 	"GET,HEAD /d/{key}":                         {get("/d/overview"), get("/d/NAME")},
 	"GET,HEAD /d/{key}/model":                   {get("/d/overview/model"), get("/d/NAME/model"), get("/d/application/model")},
 	"GET,HEAD /assets/{hash}/{name}":            {get("/assets/x/NAME"), get("/assets/x/..%2FNAME")},

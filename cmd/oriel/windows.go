@@ -24,6 +24,7 @@ func newWindows(g *gateway, httpURL string) (*windows, error) {
 		Directory: g.directory, Tokens: g.tokens, Dir: g.dir.Path(dirGrafana),
 		GatewayURL: httpURL, PageURL: httpURL,
 		Metrics:        g.inventory,
+		Moments:        g.latelyOf,
 		ScrapeInterval: time.Duration(g.cfg.Scrape.Interval),
 		Registerer:     g.reg,
 		OnEvent: func(e dashboards.Event) {

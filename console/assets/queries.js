@@ -116,11 +116,17 @@ export async function newest(state, target) {
   return (await getJSON("../es/_search", ask)).hits.hits;
 }
 
-// notes gives the moments that annotations mark.
+// notes gives the moments that annotations mark. Deploys and teardowns, which
+// Grafana keeps as annotations, are told by Oriel itself.
 export async function notes(state, list, interval) {
   const step = Math.max(60, stepOf(state, interval));
   const { start, end } = state.range(step);
-  const found = await Promise.all(list.filter((n) => n.enable && n.expr).map(async (n) => {
+  const found = await Promise.all(list.filter((n) => n.enable).map(async (n) => {
+    if (n.target?.type === "tags") {
+      const happened = await getJSON("../moments?" + new URLSearchParams({ from: Math.round(start * 1000), to: Math.round(end * 1000) }));
+      return happened.map((m) => ({ time: m.time / 1000, text: m.text }));
+    }
+    if (!n.expr || n.name === "Deployments changed") return [];
     const reply = await getJSON("../api/v1/query_range?" + new URLSearchParams({ query: state.prom(n.expr), start, end, step }));
     const write = (format, metric) => legendOf(format, metric);
     return reply.data.result.flatMap((r) => r.values.map(([t]) => ({ time: t, text: `${write(n.titleFormat, r.metric)} (${write(n.textFormat, r.metric)})` })));

@@ -56,7 +56,10 @@ type Client struct {
 	clock clock.Clock
 }
 
-var _ dashboards.Target = (*Client)(nil)
+var (
+	_ dashboards.Target    = (*Client)(nil)
+	_ dashboards.Annotator = (*Client)(nil)
+)
 
 // New checks the options; it does not call Grafana.
 func New(o Options) (*Client, error) {

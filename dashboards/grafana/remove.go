@@ -73,6 +73,10 @@ func (p *pass) remove(ctx, octx context.Context, org uint) error {
 }
 
 func (p *pass) removeInside(ctx context.Context) error {
+	// Those of a dashboard cannot be found any more when it is gone.
+	if err := p.removeAnnotations(ctx); err != nil {
+		return err
+	}
 	if err := p.prune(ctx, nil); err != nil {
 		return err
 	}

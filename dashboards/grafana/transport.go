@@ -64,6 +64,12 @@ func unlocked(ctx context.Context) context.Context {
 	return context.WithValue(ctx, unlockedKey{}, true)
 }
 
+type onceKey struct{}
+
+// once keeps requests under ctx from being sent again where an answer may have
+// got lost: what they make would be there twice.
+func once(ctx context.Context) context.Context { return context.WithValue(ctx, onceKey{}, true) }
+
 const (
 	messageBytesMax = 400
 	replyBytesMax   = 64 << 20
@@ -86,6 +92,7 @@ type transport struct {
 }
 
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	single := req.Context().Value(onceKey{}) != nil
 	for attempt := 1; ; attempt++ {
 		if err := t.pacer.wait(req.Context(), hurried(req.Context())); err != nil {
 			return nil, err
@@ -95,7 +102,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		switch {
 		case err != nil:
 			t.onAnswer(0)
-			if req.Context().Err() != nil || attempt >= t.attempts {
+			if req.Context().Err() != nil || attempt >= t.attempts || single {
 				return nil, err
 			}
 		default:
@@ -105,7 +112,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 				return res, nil
 			}
 			se := statusError(req, res)
-			if attempt >= t.attempts || (se.Status != http.StatusTooManyRequests && se.Status < 500) {
+			if attempt >= t.attempts || (se.Status != http.StatusTooManyRequests && (se.Status < 500 || single)) {
 				return nil, se
 			}
 			if s, err := strconv.Atoi(res.Header.Get("Retry-After")); err == nil && s > 0 {

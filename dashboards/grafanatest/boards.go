@@ -130,7 +130,12 @@ func (g *Grafana) folderRoutes() {
 		}
 		maps.DeleteFunc(c.org.rules, inFolder)
 		maps.DeleteFunc(c.org.panels, inFolder)
-		maps.DeleteFunc(c.org.boards, func(_ string, b *board) bool { return b.folder == f.UID })
+		for uid, b := range c.org.boards {
+			if b.folder == f.UID {
+				delete(c.org.boards, uid)
+				c.org.forget(uid)
+			}
+		}
 		delete(c.org.folders, f.UID)
 		return map[string]any{"message": "Folder deleted"}, nil
 	}))
@@ -198,6 +203,7 @@ func (g *Grafana) boardRoutes() {
 			return nil, no(http.StatusBadRequest, "provisioned dashboard cannot be deleted")
 		}
 		delete(c.org.boards, uid)
+		c.org.forget(uid)
 		return map[string]any{"message": "Dashboard deleted", "uid": uid}, nil
 	})
 	g.handle("GET /api/search", Viewer, func(r *http.Request, c caller) (any, *refusal) {

@@ -11,15 +11,16 @@ import (
 
 // org is one organisation with all it holds.
 type org struct {
-	ID      int           `json:"id"`
-	Name    string        `json:"name"`
-	members map[int]Role  // by user
-	teams   map[int]*team // by id
-	folders map[string]*folder
-	boards  map[string]*board
-	sources map[string]*source
-	rules   map[string]map[string]any
-	panels  map[string]map[string]any
+	ID          int           `json:"id"`
+	Name        string        `json:"name"`
+	members     map[int]Role  // by user
+	teams       map[int]*team // by id
+	folders     map[string]*folder
+	boards      map[string]*board
+	sources     map[string]*source
+	rules       map[string]map[string]any
+	panels      map[string]map[string]any
+	annotations map[int]annotation
 	// intervals of groups of rules in seconds, by folder and group.
 	intervals map[string]int
 }
@@ -35,7 +36,7 @@ func newOrg(id int, name string) *org {
 	return &org{
 		ID: id, Name: name, members: map[int]Role{}, teams: map[int]*team{}, folders: map[string]*folder{},
 		boards: map[string]*board{}, sources: map[string]*source{}, rules: map[string]map[string]any{}, panels: map[string]map[string]any{},
-		intervals: map[string]int{},
+		intervals: map[string]int{}, annotations: map[int]annotation{},
 	}
 }
 
@@ -62,6 +63,7 @@ func (g *Grafana) routes() {
 	g.folderRoutes()
 	g.ruleRoutes()
 	g.boardRoutes()
+	g.annotationRoutes()
 }
 
 func (g *Grafana) orgRoutes() {
