@@ -7,7 +7,7 @@ CACHE  := $(or $(ORIEL_CACHE),$(abspath .cache))
 export ORIEL_CACHE := $(CACHE)
 LINT   := $(CACHE)/golangci-lint-$(shell cksum < test/tools/go.sum | cut -d' ' -f1)
 
-.PHONY: help run build check test soak race fmt vet lint unit real fuzz bench-logs bench-agent bench-intake bench-es bench-metrics grafana-check clean
+.PHONY: help run build check test soak race fmt vet lint unit real fuzz bench-logs bench-agent bench-intake bench-es bench-metrics bench-onboarding grafana-check clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -98,6 +98,10 @@ bench-metrics: build ## Oriel's metric store beside Prometheus and VictoriaMetri
 
 bench-agent: build ## Oriel's agent beside Prometheus in agent mode: make bench-agent [AGENT='-targets 100']
 	go run ./test/agentbench -oriel $(abspath bin/oriel) $(AGENT)
+
+# ONBOARD takes flags, such as ONBOARD='-standing 200 -batch 0'.
+bench-onboarding: build ## how long a team waits for its window, 2,000 of them standing: make bench-onboarding [ONBOARD='-standing 200']
+	go run ./test/onboardbench -oriel $(abspath bin/oriel) $(ONBOARD)
 
 # As a server admin: ORIEL_GRAFANA_USER and ORIEL_GRAFANA_PASSWORD in the environment.
 grafana-check: ## make, edit and remove a window in a real Grafana: make grafana-check URL=http://grafana:3000

@@ -36,7 +36,7 @@ import (
 var files embed.FS
 
 // Rate is what a tenant sends in, per second.
-type Rate struct{ Samples, Records float64 }
+type Rate struct{ Samples, Records, LogBytes float64 }
 
 // Options of the page. Directory and Searcher are needed.
 type Options struct {

@@ -86,7 +86,7 @@ func store(t *testing.T) logging.Store {
 func options(t *testing.T) Options {
 	return Options{
 		Directory: teams, Searcher: store(t), Version: "test",
-		Rates: func() map[tenant.ID]Rate { return map[tenant.ID]Rate{"shop": {1234.5, 7.25}} },
+		Rates: func() map[tenant.ID]Rate { return map[tenant.ID]Rate{"shop": {Samples: 1234.5, Records: 7.25}} },
 		Onboarding: func(id tenant.ID) (map[string]float64, []string) {
 			if id == "shop" {
 				return map[string]float64{"scrape": 0.5, "dashboards": 1.26}, nil

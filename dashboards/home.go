@@ -67,7 +67,24 @@ func (d *desk) home() {
 	s.put(quiet(stat("Namespaces", "Namespaces that are scraped, a cluster.", "short", prom,
 		instant("A", "count by (cluster) (count by (cluster, namespace) ("+sel("up", `namespace!=""`)+"))", "{{cluster}}"))), 8, 6)
 
+	s.row("Who lacks what")
+	what := func(ref, check string) target {
+		return instant(ref, maxBy("cluster, tenant", selTenant(lacking, `what="`+check+`"`)), "")
+	}
+	s.put(sortedBy(table("Tenants and what they lack", "What a team should have and does not; oriel tenants show has the page that mends it.", prom, []column{
+		{field: "tenant", title: "Tenant"}, {field: "Value #A", title: "No metrics", unit: "bool_yes_no"}, {field: "Value #B", title: "No logs", unit: "bool_yes_no"},
+		{field: "Value #C", title: "Logs without structure", unit: "bool_yes_no"}, {field: "Value #D", title: "No health endpoint", unit: "bool_yes_no"}, {field: "Value #E", title: "Things", unit: "short"},
+	}, what("A", "metrics"), what("B", "logs"), what("C", "structured logs"), what("D", "health endpoint"),
+		instant("E", sumBy("cluster, tenant", selTenant(lacking)), "")), "Things"), 24, 8)
+
 	s.row("Who is heavy")
+	heavy := func(title, about, unit, resource string) panel {
+		return gauge(title, about, unit, 0, prom,
+			instant("A", "topk by (cluster) (10, "+ofResource(limitUsed, `resource="`+resource+`"`)+")", "{{tenant}}"))
+	}
+	s.put(heavy("Series", "Active series, the ten heaviest tenants.", "short", "series"), 8, 8)
+	s.put(heavy("Samples a second", "Samples that came in a second, the ten heaviest tenants.", "short", "samples_per_second"), 8, 8)
+	s.put(heavy("Log bytes a second", "Bytes of log records that came in a second, the ten heaviest tenants.", "Bps", "log_bytes_per_second"), 8, 8)
 	s.put(gauge("Samples", "Samples that one round of scrapes brings, the fifteen heaviest namespaces of a cluster.", "short", 0, prom,
 		instant("A", "topk by (cluster) (15, sum by (cluster, namespace) ("+sel("scrape_samples_post_metric_relabeling")+"))", "{{cluster}} {{namespace}}")), 12, 9)
 	s.put(sortedBy(table("Log records", "Log records in the range, the heaviest namespaces.", d.es, []column{

@@ -17,6 +17,8 @@ func platform(d *desk) {
 		instant("A", "count by (cluster) ("+sel("up")+" == 0) or "+zeroOf("count by (cluster) ("+sel("up")+")"), "{{cluster}}"))),
 		"green", 1, "red", 1e9, "red"), 6, 5)
 
+	d.limits()
+
 	s.row("Scrapes")
 	s.put(table("Targets", "Every target: whether it answers, how long that takes, how many samples it gives.", prom, []column{
 		{field: "cluster", title: "Cluster"}, {field: "namespace", title: "Namespace"}, {field: "job", title: "Job"}, {field: "pod", title: "Pod"},
@@ -49,7 +51,32 @@ const (
 	agentRefused  = "oriel_agent_refused_samples_total"
 	scrapeFailing = "oriel_scrape_failing"
 	scrapeRefused = "oriel_scrape_refused"
+	limitUsed     = "oriel_limit_used"
+	limitOf       = "oriel_limit"
+	lacking       = "oriel_lacks"
 )
+
+// limits shows what the tenant uses of its limits, and what it lacks.
+func (d *desk) limits() {
+	if !d.has(limitUsed) {
+		return
+	}
+	s := &d.sheet
+	s.row("Limits used")
+	s.put(gauge("Used of the limit", "What is over it is refused with 429: oriel/limits on a namespace asks for more.", "percentunit", 1, d.prom,
+		instant("A", ofResource(limitUsed)+" / on (cluster, tenant, resource) "+ofResource(limitOf), "{{resource}}")), 8, 6)
+	p := series("Used of the limit over time", "How it came to this.", "percentunit", d.prom,
+		ranged("A", ofResource(limitUsed)+" / on (cluster, tenant, resource) "+ofResource(limitOf), "{{resource}}"))
+	s.put(withLine(p, 0.8, 1), 8, 6)
+	s.put(table("Figures", "Active series, samples a second, bytes of log records a second.", d.prom, []column{
+		{field: "resource", title: "Resource"}, {field: "Value #A", title: "Used", unit: "short"}, {field: "Value #B", title: "Limit", unit: "short"},
+	}, instant("A", ofResource(limitUsed), ""), instant("B", ofResource(limitOf), "")), 8, 6)
+}
+
+// ofResource are a tenant's figures by resource.
+func ofResource(metric string, more ...string) string {
+	return maxBy("cluster, tenant, resource", selTenant(metric, more...))
+}
 
 func (d *desk) agent() panel {
 	return worded(quiet(stat("Agent", "Whether the cluster's agent is heard from. While it is away, it is the platform.", "short", d.prom,

@@ -13,7 +13,9 @@ import (
 const (
 	narrow = `cluster=~"$cluster",namespace=~"$namespace"`
 	// ofCluster narrows series of a cluster as a whole, which have no namespace.
-	ofCluster  = `cluster=~"$cluster",namespace=~"$namespace|"`
+	ofCluster = `cluster=~"$cluster",namespace=~"$namespace|"`
+	// ofTenant narrows series of a tenant as a whole, which are of no cluster either.
+	ofTenant   = `cluster=~"$cluster|",namespace=~"$namespace|"`
 	logsNarrow = `cluster:/${cluster:regex}/ AND (namespace:/${namespace:regex}/ OR (* AND NOT _exists_:namespace))`
 )
 
@@ -86,6 +88,11 @@ func sel(metric string, more ...string) string {
 
 // selCluster selects series of a cluster as a whole.
 func selCluster(metric string) string { return metric + "{" + ofCluster + "}" }
+
+// selTenant selects series of a tenant as a whole; more are further matchers.
+func selTenant(metric string, more ...string) string {
+	return metric + "{" + strings.Join(append([]string{ofTenant}, more...), ",") + "}"
+}
 
 // legacyName reports whether PromQL takes a metric's name without quotes.
 func legacyName(name string) bool {

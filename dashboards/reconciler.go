@@ -260,12 +260,17 @@ func (r *Reconciler) input(ctx context.Context, t tenant.Tenant) Input {
 		Isolation:      r.o.Isolation,
 		GatewayURL:     r.o.GatewayURL,
 		PageURL:        r.o.PageURL,
-		ScrapeInterval: fmt.Sprintf("%dms", r.o.ScrapeInterval.Milliseconds()),
+		ScrapeInterval: r.interval(),
 	}
 	if r.o.Metrics != nil {
 		in.Metrics, in.Own = r.o.Metrics(ctx, t.ID)
 	}
 	return in
+}
+
+// interval as Grafana spells it.
+func (r *Reconciler) interval() string {
+	return fmt.Sprintf("%dms", r.o.ScrapeInterval.Milliseconds())
 }
 
 // Boards gives a tenant's dashboards as they are to be now, none for a tenant
@@ -314,10 +319,10 @@ func (r *Reconciler) token(id tenant.ID) (entry, error) {
 	if err != nil {
 		return entry{}, err
 	}
-	now := r.o.Clock()
+	now, spec := r.o.Clock(), tokenFor(id)
 	alive := false
 	for _, t := range r.o.Tokens.List() {
-		if ok && t.ID == e.ID && t.Tenant == id {
+		if ok && t.ID == e.ID && t.Kind == spec.Kind && t.Tenant == spec.Tenant && t.Access == spec.Access {
 			alive = true
 			break
 		}
@@ -325,7 +330,7 @@ func (r *Reconciler) token(id tenant.ID) (entry, error) {
 	if alive && now.Sub(e.Created) < tokenAgeMax {
 		return e, nil
 	}
-	secret, info, err := r.o.Tokens.Create(tenant.TokenSpec{Kind: tenant.TokenTenant, Tenant: id, Access: tenant.AccessRead, Name: TokenName})
+	secret, info, err := r.o.Tokens.Create(spec)
 	if err != nil {
 		return entry{}, fmt.Errorf("mint Grafana's token of tenant %s: %w", id, err)
 	}
@@ -340,8 +345,9 @@ func (r *Reconciler) token(id tenant.ID) (entry, error) {
 // revokeBut ends the tokens minted here but one: what that one replaced, and
 // tokens that were minted and lost when the process died between the two.
 func (r *Reconciler) revokeBut(id tenant.ID, keep string) error {
+	spec := tokenFor(id)
 	for _, t := range r.o.Tokens.List() {
-		if t.Kind != tenant.TokenTenant || t.Tenant != id || t.Name != TokenName || t.ID == keep {
+		if t.Kind != spec.Kind || t.Tenant != spec.Tenant || t.Name != TokenName || t.ID == keep {
 			continue
 		}
 		if err := r.o.Tokens.Revoke(t.ID); err != nil && !errors.Is(err, tenant.ErrNoToken) {

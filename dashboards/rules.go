@@ -68,12 +68,7 @@ const errorBurst = 100
 // namespace at a time; one that has nothing to look at (no such metric) is quiet.
 func rules(n Names) []Rule {
 	const perContainer = "cluster, namespace, pod, container"
-	prom := func(key, title, severity, wait, expr, summary string) Rule {
-		return n.rule(key, title, severity, wait, summary, alertQuery{
-			RefID: "A", RelativeTimeRange: alertRange{From: 600}, DatasourceUID: n.Metrics,
-			Model: map[string]any{"refId": "A", "expr": expr, "instant": true, "range": false, "editorMode": "code"},
-		}, "A", 0)
-	}
+	prom := n.promRule
 	return []Rule{
 		prom("crash", "Crash loop", "critical", "2m",
 			"max by ("+perContainer+") (increase("+restartsTotal+"[15m])) > 2\nor\nmax by ("+perContainer+`) (kube_pod_container_status_waiting_reason{reason="CrashLoopBackOff"}) > 0`,
@@ -93,6 +88,14 @@ func rules(n Names) []Rule {
 			"1 - min by (cluster) ("+agentUp+") > 0",
 			"the agent of cluster {{ $labels.cluster }} is not heard from: it is the platform, what you see is old"),
 	}
+}
+
+// promRule fires for what the expression gives, where that is more than 0.
+func (n Names) promRule(key, title, severity, wait, expr, summary string) Rule {
+	return n.rule(key, title, severity, wait, summary, alertQuery{
+		RefID: "A", RelativeTimeRange: alertRange{From: 600}, DatasourceUID: n.Metrics,
+		Model: map[string]any{"refId": "A", "expr": expr, "instant": true, "range": false, "editorMode": "code"},
+	}, "A", 0)
 }
 
 func (n Names) errors() Rule {

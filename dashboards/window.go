@@ -151,51 +151,51 @@ type Input struct {
 // Render gives the window of a tenant. It depends on nothing but its input.
 func Render(in Input) Window {
 	n := NamesOf(in.Tenant.ID)
+	return Window{Names: n, Sources: sources(n, in), Boards: tenantBoards(n, in), Rules: rules(n)}
+}
+
+// sources are the two data sources of a window.
+func sources(n Names, in Input) []DataSource {
 	gateway := strings.TrimRight(in.GatewayURL, "/")
 	interval := in.ScrapeInterval
 	if interval == "" {
 		interval = "15s"
 	}
-	return Window{
-		Names: n,
-		Sources: []DataSource{
-			{
-				UID:     n.Metrics,
-				Name:    "oriel " + string(n.Tenant) + " metrics",
-				Type:    typePrometheus,
-				URL:     gateway,
-				Default: in.Isolation == ByOrg || in.Isolation == "",
-				JSONData: map[string]any{
-					"httpMethod":                  "POST",
-					"timeInterval":                interval,
-					"prometheusType":              "Prometheus",
-					"prometheusVersion":           "3.0.0",
-					"manageAlerts":                false,
-					"allowAsRecordingRulesTarget": false,
-					"httpHeaderName1":             "Authorization",
-					MarkTenant:                    string(n.Tenant),
-				},
-			},
-			{
-				UID:  n.Logs,
-				Name: "oriel " + string(n.Tenant) + " logs",
-				Type: typeElasticsearch,
-				URL:  gateway + "/es",
-				JSONData: map[string]any{
-					// The token decides whose indices these are, not the pattern: a
-					// tenant's indices under names of its own belong to it, too.
-					"index":                      "*",
-					"timeField":                  "@timestamp",
-					"logMessageField":            "message",
-					"logLevelField":              "level",
-					"maxConcurrentShardRequests": float64(5),
-					"httpHeaderName1":            "Authorization",
-					MarkTenant:                   string(n.Tenant),
-				},
+	return []DataSource{
+		{
+			UID:     n.Metrics,
+			Name:    "oriel " + string(n.Tenant) + " metrics",
+			Type:    typePrometheus,
+			URL:     gateway,
+			Default: in.Isolation == ByOrg || in.Isolation == "",
+			JSONData: map[string]any{
+				"httpMethod":                  "POST",
+				"timeInterval":                interval,
+				"prometheusType":              "Prometheus",
+				"prometheusVersion":           "3.0.0",
+				"manageAlerts":                false,
+				"allowAsRecordingRulesTarget": false,
+				"httpHeaderName1":             "Authorization",
+				MarkTenant:                    string(n.Tenant),
 			},
 		},
-		Boards: tenantBoards(n, in),
-		Rules:  rules(n),
+		{
+			UID:  n.Logs,
+			Name: "oriel " + string(n.Tenant) + " logs",
+			Type: typeElasticsearch,
+			URL:  gateway + "/es",
+			JSONData: map[string]any{
+				// The token decides whose indices these are, not the pattern: a
+				// tenant's indices under names of its own belong to it, too.
+				"index":                      "*",
+				"timeField":                  "@timestamp",
+				"logMessageField":            "message",
+				"logLevelField":              "level",
+				"maxConcurrentShardRequests": float64(5),
+				"httpHeaderName1":            "Authorization",
+				MarkTenant:                   string(n.Tenant),
+			},
+		},
 	}
 }
 

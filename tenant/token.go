@@ -30,7 +30,7 @@ type TokenSpec struct {
 	Kind    TokenKind
 	Tenant  ID          // TokenTenant
 	Cluster Cluster     // TokenCluster
-	Access  TokenAccess // TokenTenant; "" means AccessRead
+	Access  TokenAccess // "" means AccessRead for TokenTenant, everything for TokenOperator
 	Name    string      // what it is for, in the owner's words; may be empty
 	// Expires is how long it is good for; 0 means until it is revoked.
 	Expires time.Duration
@@ -98,8 +98,8 @@ func (s TokenSpec) Validate() error {
 		return bad("kind %q: want %q, %q or %q", clip(string(s.Kind)), TokenTenant, TokenCluster, TokenOperator)
 	}
 	switch {
-	case s.Access != "" && s.Kind != TokenTenant:
-		return bad("access is a tenant token's alone: leave it out for kind %q", s.Kind)
+	case s.Access != "" && s.Kind == TokenCluster:
+		return bad("a cluster's token writes its cluster: leave the access out")
 	case s.Access != "" && s.Access != AccessRead && s.Access != AccessWrite:
 		return bad("access %q: want %q or %q", clip(string(s.Access)), AccessRead, AccessWrite)
 	case len(s.Name) > tokenNameLenMax:

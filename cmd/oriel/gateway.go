@@ -34,6 +34,7 @@ import (
 	"github.com/oriel-project/oriel/metrics/remote"
 	"github.com/oriel-project/oriel/metrics/self"
 	"github.com/oriel-project/oriel/metrics/tsdb"
+	"github.com/oriel-project/oriel/metrics/usage"
 	"github.com/oriel-project/oriel/tenant"
 	"github.com/oriel-project/oriel/tenant/access"
 	"github.com/oriel-project/oriel/tenant/admin"
@@ -73,6 +74,7 @@ type gateway struct {
 	agents    *agents.Tracker
 	stamper   *logging.Stamper
 	windows   *windows
+	lacking   lacks
 
 	mergeLogs  func(context.Context) error // of the embedded store; nil: another has the logs
 	retainLogs func(context.Context) error // of a store that does not do so by itself; nil: it does
@@ -385,6 +387,11 @@ func (g *gateway) Run(ctx context.Context) error {
 		g.windows.Run,
 		g.watchInventories,
 		g.watchMoments,
+		g.watchLacks,
+		usage.New(usage.Options{
+			Appender: g.series, Points: g.usage, Logger: g.log,
+			Write: func(id tenant.ID) tenant.Write { return g.access.TenantWrite(id, tenant.Cluster{}) },
+		}).Run,
 		self.New(self.Options{Gatherer: g.reg, Appender: g.series, Write: g.access.SystemWrite(), Logger: g.log}).Run,
 		g.intake.Run,
 		g.lost.Run,

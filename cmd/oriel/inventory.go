@@ -65,6 +65,9 @@ func (g *gateway) watchInventories(ctx context.Context) error {
 				continue
 			}
 			due[id] = now.Add(inventoryEvery)
+			if t, ok := g.directory.Lookup(id); ok && now.Sub(t.Since) < movingIn {
+				due[id] = now.Add(inventorySoon)
+			}
 			if g.windows.Outdated(id, g.metricNames(ctx, id)) {
 				due[id] = now.Add(inventorySoon)
 				g.loop.Add(id)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -23,16 +24,18 @@ type rates struct {
 
 	mu      sync.Mutex // guards what follows
 	records map[tenant.ID]uint64
-	looks   []look // oldest first
+	bytes   map[tenant.ID]uint64 // of the sources of those
+	looks   []look               // oldest first
 }
 
 type look struct {
 	at               time.Time
 	samples, records map[tenant.ID]uint64
+	bytes            map[tenant.ID]uint64
 }
 
 func newRates(next logging.Appender, series *tsdb.Store) *rates {
-	return &rates{next: next, series: series, records: map[tenant.ID]uint64{}}
+	return &rates{next: next, series: series, records: map[tenant.ID]uint64{}, bytes: map[tenant.ID]uint64{}}
 }
 
 // Append implements logging.Appender: it counts what was stored.
@@ -41,14 +44,16 @@ func (r *rates) Append(ctx context.Context, w tenant.Write, b logging.Batch) ([]
 	if err == nil {
 		r.mu.Lock()
 		for from := 0; from < len(results); {
-			id, stored := b.Records[from].Tenant, uint64(0)
+			id, stored, size := b.Records[from].Tenant, uint64(0), uint64(0)
 			for ; from < len(results) && b.Records[from].Tenant == id; from++ {
 				if results[from].Status == logging.Stored {
 					stored++
+					size += uint64(len(b.Records[from].Source))
 				}
 			}
 			if stored > 0 {
 				r.records[id] += stored
+				r.bytes[id] += size
 			}
 		}
 		r.mu.Unlock()
@@ -78,15 +83,13 @@ func (r *rates) Run(ctx context.Context) error {
 }
 
 func (r *rates) look(now time.Time) {
-	l := look{at: now, samples: map[tenant.ID]uint64{}, records: map[tenant.ID]uint64{}}
+	l := look{at: now, samples: map[tenant.ID]uint64{}}
 	for id, s := range r.series.Stats() {
 		l.samples[id] = s.Samples
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for id, n := range r.records {
-		l.records[id] = n
-	}
+	l.records, l.bytes = maps.Clone(r.records), maps.Clone(r.bytes)
 	r.looks = append(r.looks, l)
 	if len(r.looks) > ratesWindow {
 		r.looks = r.looks[1:]
@@ -111,6 +114,7 @@ func (r *rates) now() map[tenant.ID]console.Rate {
 	for id, n := range last.records {
 		v := out[id]
 		v.Records = perSecond(first.records[id], n, seconds)
+		v.LogBytes = perSecond(first.bytes[id], last.bytes[id], seconds)
 		out[id] = v
 	}
 	return out

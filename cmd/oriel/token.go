@@ -42,7 +42,7 @@ func newToken(g *global) *cobra.Command {
 	fs.StringVar(&f.region, "region", "", "with --cluster: the region stamped on its data")
 	fs.StringVar(&f.cloud, "cloud", "", "with --cluster: the cloud stamped on its data")
 	fs.BoolVar(&f.operator, "operator", false, "a token that may everything")
-	fs.StringVar(&f.access, "access", "", "with --tenant: read (default) or write")
+	fs.StringVar(&f.access, "access", "", "with --tenant: read (default) or write; with --operator: read, of all tenants, or everything (default)")
 	fs.StringVar(&f.name, "name", "", "what it is for")
 	fs.StringVar(&f.expires, "expires", "", "how long it is good for, such as 90d; default: until it is revoked")
 	c.AddCommand(create,

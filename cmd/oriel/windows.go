@@ -10,6 +10,9 @@ import (
 	"github.com/oriel-project/oriel/dashboards/grafana"
 )
 
+// operatorEvery is how often the operator's own window is looked after.
+const operatorEvery = 10 * time.Minute
+
 // windows keeps the tenants' windows in Grafana, or in files for it.
 type windows struct {
 	*dashboards.Reconciler
@@ -78,6 +81,7 @@ func (w *windows) Run(ctx context.Context) error {
 		return nil
 	}
 	last := "unknown"
+	var due time.Time // of the operator's window
 	for {
 		version, err := w.grafana.Check(ctx)
 		now := "well"
@@ -91,6 +95,13 @@ func (w *windows) Run(ctx context.Context) error {
 				w.log.Info("Grafana is there", "version", version)
 			}
 			last = now
+		}
+		if err == nil && !time.Now().Before(due) {
+			if err := w.ReconcileOperator(ctx); err == nil {
+				due = time.Now().Add(operatorEvery)
+			} else if ctx.Err() == nil {
+				w.log.Warn("the operator's window in Grafana is not as it must be, it is tried again", "error", err)
+			}
 		}
 		select {
 		case <-ctx.Done():

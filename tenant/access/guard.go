@@ -119,6 +119,8 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // narrowed makes the read scope for a route.
 func (a *Access) narrowed(c Caller, what httpx.Access, chosen []tenant.ID) (tenant.Read, error) {
 	switch {
+	case what == httpx.Operator && c.Kind == tenant.TokenOperator && c.Access == tenant.AccessRead:
+		return tenant.Read{}, forbidden("this token reads tenants' telemetry and nothing else: use one made with `oriel token create --operator`")
 	case what == httpx.Operator && c.Kind != tenant.TokenOperator:
 		return tenant.Read{}, forbidden("this is the operator's: use a token made with `oriel token create --operator`")
 	case what != httpx.Operator && what != httpx.Read:
@@ -138,6 +140,8 @@ func (a *Access) write(c Caller, what httpx.Access, chosen []tenant.ID) (tenant.
 	switch {
 	case c.Kind == tenant.TokenCluster:
 		return scope.NewWriteCluster(c.Who, c.Cluster, a.opts.Directory), nil
+	case c.Kind == tenant.TokenOperator && c.Access == tenant.AccessRead:
+		return tenant.Write{}, forbidden("this token may only read: use one made with `oriel token create --operator`")
 	case what == httpx.Agent && c.Kind != tenant.TokenOperator:
 		return tenant.Write{}, forbidden("this is for agents: use a token made with `oriel token create --cluster NAME`")
 	case what == httpx.Agent, c.Kind == tenant.TokenOperator && len(chosen) == 0:

@@ -61,6 +61,7 @@ func newWorld(t *testing.T, anonymous bool) *world {
 		"billing":  {Kind: tenant.TokenTenant, Tenant: "billing"},
 		"east":     {Kind: tenant.TokenCluster, Cluster: tenant.Cluster{Name: "east", Region: "eu"}},
 		"operator": {Kind: tenant.TokenOperator},
+		"reader":   {Kind: tenant.TokenOperator, Access: tenant.AccessRead},
 		"short":    {Kind: tenant.TokenTenant, Tenant: "shop", Expires: time.Hour},
 	} {
 		secret, info, err := tokens.Create(spec)
@@ -182,6 +183,12 @@ func TestGuard(t *testing.T) {
 	f("operator", "GET /", "reads all")
 	f("operator", "GET /admin", "reads all")
 	f("operator", "PUT /agent", "writes cluster local")
+	f("reader", "GET /r", "reads all")
+	f("reader", "GET /t/shop/r", "reads [shop] at shop")
+	f("reader", "GET /admin", "403 this token reads tenants' telemetry and nothing else")
+	f("reader", "PUT /agent", "403 this token may only read")
+	f("reader", "POST /w", "403 this token may only read")
+	f("reader", "POST /w", "403 this token may only read", "X-Scope-OrgID: shop")
 	f("operator", "POST /w", "writes cluster local")
 	f("operator", "GET /odd", "403")
 	f("", "GET /known", "401")

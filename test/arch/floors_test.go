@@ -77,6 +77,7 @@ var floors = map[string]int{
 	"metrics/otlp":           5,
 	"metrics/promapi":        5,
 	"metrics/self":           5,
+	"metrics/usage":          5,
 	"metrics/remote":         5,
 	"metrics/scrape":         5,
 	"dashboards/grafana":     5,
@@ -92,6 +93,7 @@ var floors = map[string]int{
 	"test/debian":                 7,
 	"test/kubetest":               7,
 	"test/metricsbench":           7,
+	"test/onboardbench":           7,
 	"test/peers":                  7,
 	"test/conformance/es":         7,
 	"test/conformance/prometheus": 7,
@@ -117,12 +119,12 @@ var rooms = []struct {
 	{"github.com/tinylib/msgp", []string{"logging/forward"}, "msgpack is the forward protocol's business"},
 	{"github.com/grafana-tools/sdk", []string{"dashboards/grafana"}, "Grafana's HTTP API has one client"},
 	{"github.com/olivere/elastic", []string{"logging/elastic", "cmd/oriel"}, "the client of an Elasticsearch cluster is the store's that lies in one"},
-	{"github.com/fluent/fluent-logger-golang", []string{"cmd/oriel", "demo"}, "Oriel forwards its own log, and the demo teams theirs"},
+	{"github.com/fluent/fluent-logger-golang", []string{"cmd/oriel", "demo", "test/onboardbench"}, "Oriel forwards its own log, and the demo teams theirs"},
 	{module + "/tenant/internal/scope", []string{"tenant", "tenant/access", "tenant/scopetest"}, "scopes are made from credentials, in one place"},
 	{module + "/tenant/scopetest", []string{}, "scopes for tests are for tests"},
 	{module + "/metrics/metricstest", []string{}, "random series and queries are for tests"},
 	{module + "/logging/logtest", []string{"test/sim"}, "random records and queries are for tests"},
-	{module + "/dashboards/grafanatest", []string{"test/script"}, "the stand-in is for tests"},
+	{module + "/dashboards/grafanatest", []string{"test/script", "test/onboardbench"}, "the stand-in is for tests"},
 }
 
 type pkg struct {
@@ -208,7 +210,7 @@ func neighbours(name, target string) bool {
 		(name == "tenant/scopetest" && target == "tenant") ||
 		(name == "logging/store" && target == "logging/scan") ||
 		(name == "cmd/oriel" && target == "demo") ||
-		(strings.HasPrefix(name, "test/") && (target == "test/debian" || target == "test/peers"))
+		(strings.HasPrefix(name, "test/") && (target == "test/debian" || target == "test/kubetest" || target == "test/peers"))
 }
 
 func rel(importPath string) string {

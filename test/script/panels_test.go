@@ -64,8 +64,8 @@ func TestDemoPanels(t *testing.T) {
 	p := newProgram(t, "--demo", "--config="+filepath.Join(dir, "oriel.yaml"))
 	p.start()
 	g.AddUser("mia", "pw", false)
-	for _, team := range []tenant.ID{"shop", "billing"} {
-		names := dashboards.NamesOf(team)
+	for _, names := range []dashboards.Names{dashboards.NamesOf("shop"), dashboards.NamesOf("billing"), dashboards.OperatorNames()} {
+		team := names.Tenant
 		ask := func(method, path, contentType string, body []byte, answer any) error {
 			req, err := http.NewRequest(method, srv.URL+path, bytes.NewReader(body))
 			if err != nil {
@@ -88,7 +88,11 @@ func TestDemoPanels(t *testing.T) {
 			}
 			return json.Unmarshal(out, answer)
 		}
-		for _, uid := range names.Dashboards() {
+		uids := names.Dashboards()
+		if team == tenant.System {
+			uids = []string{names.Board(dashboards.HomeKey)}
+		}
+		for _, uid := range uids {
 			type answer struct {
 				Dashboard struct {
 					Title  string
@@ -112,7 +116,7 @@ func TestDemoPanels(t *testing.T) {
 				if want := "Shop orders"; team == "shop" && shown.Dashboard.Title == "Application" && !has(shown.Dashboard.Panels, want) {
 					return fmt.Errorf("no panel %q", want)
 				}
-				for title, want := range map[string]string{"Overview": "Pods not ready", "Workloads": "Memory of its limit"} {
+				for title, want := range map[string]string{"Overview": "Pods not ready", "Workloads": "Memory of its limit", "Platform": "Used of the limit"} {
 					if shown.Dashboard.Title == title && !has(shown.Dashboard.Panels, want) {
 						return fmt.Errorf("%s has no panel %q", title, want)
 					}
@@ -144,6 +148,15 @@ func TestDemoPanels(t *testing.T) {
 				t.Errorf("%s: %s has %d queries, want 8 or more", team, shown.Dashboard.Title, asked)
 			}
 		}
+	}
+	made := "[oriel shop deploy demo shop] shop-web (deployment in demo/shop) was made"
+	if err := poll(60*time.Second, func() error {
+		if got := g.Annotations(g.OrgID(dashboards.NamesOf("shop").Org)); !slices.Equal(got, []string{made}) {
+			return fmt.Errorf("annotations %q", got)
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
 	}
 	pagesOf(t, "http://"+p.http)
 }
