@@ -207,8 +207,6 @@ func (a *API) wrap(pattern string, methods []string, h http.HandlerFunc) http.Ha
 			return
 		}
 		r.Body = http.MaxBytesReader(cw, r.Body, a.opts.BodyBytesMax)
-		// It would change what a query means, and is for Prometheus' own tests.
-		r.Header.Del("X-Prometheus-Use-Start-Timestamps")
 		if pattern != readPath {
 			if err := r.ParseForm(); err != nil {
 				status := http.StatusBadRequest

@@ -55,7 +55,9 @@ func TestFormatsArriveAtCentral(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	native := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "native_seconds", Help: "Native.", Buckets: []float64{1, 2}, NativeHistogramBucketFactor: 1.1})
 	counter := prometheus.NewCounter(prometheus.CounterOpts{Name: "proto_total", Help: "With an exemplar."})
-	reg.MustRegister(native, counter)
+	quoted := prometheus.NewGauge(prometheus.GaugeOpts{Name: "höhe.in.metern", ConstLabels: prometheus.Labels{"ort.name": "Ulm"}})
+	reg.MustRegister(native, counter, quoted)
+	quoted.Set(161.5)
 	native.Observe(1.5)
 	counter.(prometheus.ExemplarAdder).AddWithExemplar(3, prometheus.Labels{"trace_id": "p1"})
 	proto := httptest.NewServer(promhttp.HandlerFor(reg, promhttp.HandlerOpts{EnableOpenMetrics: true}))
@@ -64,7 +66,7 @@ func TestFormatsArriveAtCentral(t *testing.T) {
 	open := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		asked = r.Header.Get("Accept")
 		rw.Header().Set("Content-Type", "application/openmetrics-text; version=1.0.0; charset=utf-8")
-		_, _ = fmt.Fprintf(rw, "# TYPE open counter\n# UNIT open \n# HELP open OpenMetrics.\nopen_total 5 # {trace_id=\"o1\"} 1\n# TYPE nhcb histogram\nnhcb_bucket{le=\"1\"} 2\nnhcb_bucket{le=\"+Inf\"} 3\nnhcb_count 3\nnhcb_sum 4\n# TYPE \"größe.in.äpfeln\" gauge\n# HELP \"größe.in.äpfeln\" UTF-8.\n{\"größe.in.äpfeln\",\"ort.name\"=\"Köln\"} 4\n# EOF\n")
+		_, _ = fmt.Fprintf(rw, "# TYPE open counter\n# UNIT open \n# HELP open OpenMetrics.\nopen_total 5 # {trace_id=\"o1\"} 1\nopen_created 1.7e9\n# TYPE nhcb histogram\nnhcb_bucket{le=\"1\"} 2\nnhcb_bucket{le=\"+Inf\"} 3\nnhcb_count 3\nnhcb_sum 4\n# TYPE \"größe.in.äpfeln\" gauge\n# HELP \"größe.in.äpfeln\" UTF-8.\n{\"größe.in.äpfeln\",\"ort.name\"=\"Köln\"} 4\n# EOF\n")
 	}))
 	defer open.Close()
 
@@ -99,6 +101,8 @@ func TestFormatsArriveAtCentral(t *testing.T) {
 	}
 	value("proto_total", `job="proto"`, 3)
 	value("größe.in.äpfeln", `"ort.name"="Köln"`, 4)
+	// As Prometheus, which asks for names as they are in the text formats alone.
+	value("h_he_in_metern", `ort_name="Ulm"`, 161.5)
 	value("open_total", `job="open"`, 5)
 	value("nhcb_bucket", `le="1.0"`, 2)
 	value("native_seconds_bucket", `le="2.0"`, 1) // classic, beside the native one
@@ -124,6 +128,31 @@ func TestFormatsArriveAtCentral(t *testing.T) {
 		}
 		return false
 	})
+	// When they began is kept with the samples, not as series of their own.
+	for name, began := range map[string]func(int64) bool{
+		"proto_total":    func(ms int64) bool { return time.Since(time.UnixMilli(ms)) < time.Hour },
+		"native_seconds": func(ms int64) bool { return time.Since(time.UnixMilli(ms)) < time.Hour },
+		"open_total":     func(ms int64) bool { return ms == 1.7e12 },
+	} {
+		until(t, "start of "+name, func() bool {
+			qr, err := store.Queryable(shop).Querier(math.MinInt64, math.MaxInt64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer qr.Close()
+			for set := qr.Select(t.Context(), false, nil, labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, name)); set.Next(); {
+				for it := set.At().Iterator(nil); it.Next() != chunkenc.ValNone; {
+					if began(it.AtST()) {
+						return true
+					}
+				}
+			}
+			return false
+		})
+	}
+	if got := last(t, store, shop, model.MetricNameLabel, "open_created"); len(got) > 0 {
+		t.Errorf("a start is a series: %v", got)
+	}
 	for _, id := range []string{"p1", "o1"} {
 		until(t, "exemplar "+id, func() bool {
 			eq, err := store.Queryable(shop).ExemplarQuerier(t.Context())

@@ -13,6 +13,7 @@ import (
 	"github.com/oklog/ulid/v2"
 	"github.com/prometheus/prometheus/storage"
 	promtsdb "github.com/prometheus/prometheus/tsdb"
+	"github.com/prometheus/prometheus/tsdb/chunkenc"
 	"github.com/prometheus/prometheus/tsdb/chunks"
 	"github.com/prometheus/prometheus/util/compression"
 
@@ -143,6 +144,10 @@ func (s *Store) openDatabase(id tenant.ID, slot uint64) (*database, error) {
 	o.StripeSize = stripeSize
 	o.HeadChunksWriteBufferSize = chunks.MinWriteBufferSize
 	o.WALCompression = compression.Snappy
+	// Start timestamps are kept with their samples; a query uses them if it says so.
+	o.EnableSTStorage = true
+	o.FloatChunkEncoding = chunkenc.EncXOR2
+	o.EnableHistogramSTEncoding = true
 	o.EnableExemplarStorage = true
 	o.MaxExemplars = exemplarsMax
 	o.OutOfOrderTimeWindow = max(s.opts.OutOfOrder, 0).Milliseconds()

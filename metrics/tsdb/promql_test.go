@@ -15,7 +15,6 @@ import (
 	"github.com/prometheus/prometheus/promql/promqltest"
 	"github.com/prometheus/prometheus/storage"
 	promtsdb "github.com/prometheus/prometheus/tsdb"
-	"github.com/prometheus/prometheus/tsdb/chunkenc"
 
 	"github.com/oriel-project/oriel/tenant"
 	"github.com/oriel-project/oriel/tenant/scopetest"
@@ -139,9 +138,6 @@ func TestPromQLScripts(t *testing.T) {
 			tune: func(o *promtsdb.Options) {
 				o.MinBlockDuration = (24 * time.Hour).Milliseconds()
 				o.MaxBlockDuration = o.MinBlockDuration
-				o.EnableSTStorage = true
-				o.FloatChunkEncoding = chunkenc.EncXOR2
-				o.EnableHistogramSTEncoding = true
 			},
 		})
 		if err != nil {

@@ -67,28 +67,16 @@ func (q *queryable) ChunkQuerier(mint, maxt int64) (storage.ChunkQuerier, error)
 	}
 	qs := make([]storage.ChunkQuerier, 0, len(dbs))
 	for _, db := range dbs {
-		one, err := q.oneChunked(db, mint, maxt)
+		one, err := q.one(db, mint, maxt)
 		if err != nil {
 			closeAll(qs)
 			releaseAll(dbs)
 			return nil, err
 		}
-		qs = append(qs, one)
+		qs = append(qs, recodedQuerier{one})
 	}
 	merge := storage.NewCompactingChunkSeriesMerger(storage.ChainedSeriesMerge)
 	return &chunkQuerier{storage.NewMergeChunkQuerier(qs, nil, merge), dbs}, nil
-}
-
-func (q *queryable) oneChunked(db *database, mint, maxt int64) (storage.ChunkQuerier, error) {
-	lives := sealedOf(q.r.Sealed(db.id))
-	if lives == nil {
-		return db.db.ChunkQuerier(mint, maxt)
-	}
-	one, err := db.db.Querier(mint, maxt)
-	if err != nil {
-		return nil, err
-	}
-	return unsealedChunkQuerier{&unsealedQuerier{Querier: one, lives: lives, mint: mint, maxt: maxt}}, nil
 }
 
 // querier embeds the interface alone: whatever else the engine's querier can do

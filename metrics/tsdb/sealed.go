@@ -133,13 +133,6 @@ func (q *unsealedQuerier) collect(ctx context.Context, h *storage.LabelHints, ms
 	return out, set.Warnings(), nil
 }
 
-// unsealedChunkQuerier encodes the samples that show anew.
-type unsealedChunkQuerier struct{ *unsealedQuerier }
-
-func (q unsealedChunkQuerier) Select(ctx context.Context, sorted bool, hints *storage.SelectHints, ms ...*labels.Matcher) storage.ChunkSeriesSet {
-	return storage.NewSeriesSetToChunkSet(q.unsealedQuerier.Select(ctx, sorted, hints, ms...))
-}
-
 type unsealedSet struct {
 	storage.SeriesSet
 	lives sealed
