@@ -35,6 +35,8 @@ type Raw struct {
 	// claims: an agent has decided by more than stands there, such as the tag.
 	Decided   bool
 	Namespace string
+	// Names, where set, are the record's, likewise.
+	Names *Names
 	// Node marks a record of a node's journal: without namespace it is the
 	// system's, not nobody's.
 	Node bool
@@ -42,6 +44,9 @@ type Raw struct {
 	// (forward and journal, whose documents are built here anyway).
 	AddFields bool
 }
+
+// Names are of where a record comes from; "" is unknown.
+type Names struct{ Pod, Container, Node string }
 
 // Stamper turns what came in into records. Safe for concurrent use; it must not
 // be copied.
@@ -148,6 +153,9 @@ func (s *Stamper) stamp(r *reader, rec *Record, w tenant.Write, raw *Raw) error 
 		c.strs[claimNamespace], c.rank[claimNamespace] = raw.Namespace, rankStamped
 	} else {
 		s.nameContainer(r, w, &c, raw)
+	}
+	if n := raw.Names; n != nil {
+		c.strs[claimPod], c.strs[claimContainer], c.strs[claimNode] = n.Pod, n.Container, n.Node
 	}
 	*rec = Record{
 		ID:        raw.ID,

@@ -202,7 +202,11 @@ func newUplink(o uplinkOptions) (_ *uplink, err error) {
 		Name: "oriel_agent_queue_dropped_items_total",
 		Help: "Items of an agent's queue that central never got, by queue and reason.",
 	}, []string{"queue", "reason"})
-	reg.MustRegister(dropped)
+	lost := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "oriel_agent_queue_dropped_records_total",
+		Help: "Log records in the items that a full queue dropped, by queue.",
+	}, []string{"queue"})
+	reg.MustRegister(dropped, lost)
 	u := &uplink{roster: &agentapi.Client{URL: base, Token: token, HTTP: hc}}
 	defer func() {
 		if err != nil {
@@ -210,17 +214,21 @@ func newUplink(o uplinkOptions) (_ *uplink, err error) {
 		}
 	}()
 	var opening sync.Mutex // queues of owners are opened as they are needed
-	openQueue := func(name, path string, bytesMax int64) (*queue.Queue, error) {
+	openQueue := func(name, path string, bytesMax int64, records func([]byte) int64) (*queue.Queue, error) {
 		opening.Lock()
 		defer opening.Unlock()
 		q, err := queue.Open(path, queue.Options{
 			BytesMax: bytesMax,
+			Records:  records,
 			OnEvent: func(e queue.Event) {
 				if e.Items > 0 {
 					u.gaps.Add(1)
 				}
 				dropped.WithLabelValues(name, e.Kind.String()).Add(float64(e.Items))
-				logger.Warn("queue to central", "queue", name, "event", e.Kind.String(), "reason", e.Reason, "items", e.Items, "bytes", e.Bytes)
+				if records != nil {
+					lost.WithLabelValues(name).Add(float64(e.Records))
+				}
+				logger.Warn("queue to central", "queue", name, "event", e.Kind.String(), "reason", e.Reason, "items", e.Items, "records", e.Records, "bytes", e.Bytes)
 			},
 		})
 		if err == nil {
@@ -228,22 +236,22 @@ func newUplink(o uplinkOptions) (_ *uplink, err error) {
 		}
 		return q, err
 	}
-	samples, err := openQueue("metrics", dir.Path(dirQueue, "metrics"), queueBytesMax)
+	samples, err := openQueue("metrics", dir.Path(dirQueue, "metrics"), queueBytesMax, nil)
 	if err != nil {
 		return nil, err
 	}
-	records, err := openQueue("logs", dir.Path(dirQueue, "logs"), queueBytesMax)
+	records, err := openQueue("logs", dir.Path(dirQueue, "logs"), queueBytesMax, relay.Records)
 	if err != nil {
 		return nil, err
 	}
-	held, err := openQueue("logs-held", dir.Path(dirQueue, "logs-held"), heldBytesMax)
+	held, err := openQueue("logs-held", dir.Path(dirQueue, "logs-held"), heldBytesMax, relay.Records)
 	if err != nil {
 		return nil, err
 	}
 	u.samples, err = remote.NewSender(remote.SenderOptions{
 		Queue: samples, URL: base + "/api/v1/write", Token: token, Client: hc, Owner: o.owner,
 		Held: func(owner string) (remote.Queue, error) {
-			return openQueue(dirHeldSamples, dir.Path(dirQueue, dirHeldSamples, owner), heldSamplesMax)
+			return openQueue(dirHeldSamples, dir.Path(dirQueue, dirHeldSamples, owner), heldSamplesMax, nil)
 		},
 		HeldBefore: heldOwners(dir.Path(dirQueue, dirHeldSamples)), Logger: logger, Registerer: reg,
 	})

@@ -124,20 +124,38 @@ func (q *Queue) makeRoom(n int64, next uint64) error {
 		}
 		s := q.segments[0]
 		lastPos := q.segments[1].first - 1
-		lost := int64(lastPos) - int64(max(q.acked, s.first-1))
+		kept := max(q.acked, s.first-1)
+		lost := int64(lastPos) - int64(kept)
 		q.segments = q.segments[1:]
 		q.acked = max(q.acked, lastPos)
 		q.mu.Unlock()
+		records := q.count(s, kept+1, lastPos)
 		if err := s.remove(); err != nil {
 			return err
 		}
 		total -= s.bytes
 		if lost > 0 {
-			q.onEvent(Event{Kind: Dropped, File: s.name, Items: lost, Bytes: s.bytes,
+			q.onEvent(Event{Kind: Dropped, File: s.name, Items: lost, Bytes: s.bytes, Records: records,
 				Reason: fmt.Sprintf("the queue is full with %d bytes; its oldest items were dropped", q.bytesMax)})
 		}
 	}
 	return nil
+}
+
+// count counts what the items of a segment hold.
+func (q *Queue) count(s *segment, from, to uint64) (n int64) {
+	if q.records == nil {
+		return 0
+	}
+	for from <= to {
+		item, pos, err := q.read(s, from, to)
+		if err != nil {
+			break // what does not read is reported as damaged
+		}
+		n += q.records(item)
+		from = pos + 1
+	}
+	return n
 }
 
 func (q *Queue) lastSegment() *segment {

@@ -60,6 +60,8 @@ type Event struct {
 	File   string // base name of the segment
 	Items  int64  // items lost; 0 where unknown
 	Bytes  int64
+	// Records are what the lost items held, as Options.Records counts it.
+	Records int64
 }
 
 // Options of a queue.
@@ -70,6 +72,8 @@ type Options struct {
 	// OnEvent is called with no lock held, never concurrently for one queue's
 	// appends, but possibly from Next. May be nil.
 	OnEvent func(Event)
+	// Records, where set, counts what an item holds, of those that are dropped.
+	Records func(item []byte) int64
 	// Clock stamps items, for Oldest; nil means the machine's.
 	Clock clock.Clock
 }
@@ -91,6 +95,7 @@ type Queue struct {
 	bytesMax        int64
 	segmentBytesMax int64
 	onEvent         func(Event)
+	records         func([]byte) int64
 	clock           clock.Clock
 
 	wake   chan struct{} // capacity 1: something to commit
@@ -134,7 +139,7 @@ func Open(dir string, o Options) (*Queue, error) {
 		o.Clock = clock.System
 	}
 	q := &Queue{
-		dir: dir, bytesMax: o.BytesMax, onEvent: o.OnEvent, clock: o.Clock,
+		dir: dir, bytesMax: o.BytesMax, onEvent: o.OnEvent, records: o.Records, clock: o.Clock,
 		segmentBytesMax: min(max(o.BytesMax/16, segmentBytesFloor), segmentBytesCeil),
 		wake:            make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 		grown: make(chan struct{}),

@@ -88,6 +88,10 @@ func (l *lane) run(ctx context.Context) error {
 		if !sleep(ctx, wait/2+rand.N(wait/2+1)) {
 			return nil
 		}
+		// What the queue dropped meanwhile is counted as lost: it stays that.
+		for acked := l.q.Acked(); len(batch) > 0 && batch[0].pos <= acked; {
+			batch = batch[1:]
+		}
 		var fault *answer
 		if errors.As(err, &fault) && fault.status == http.StatusRequestEntityTooLarge && len(batch) > 1 {
 			// Too much at once: the rest is read again, later, one by one.

@@ -18,19 +18,22 @@ import (
 // The format is described in docs/format/relay.md; change both together.
 const (
 	parcelMagic   = "ORLR"
-	parcelVersion = 2
-	// In parcels of the version before the documents alone say of which namespace
-	// they are; agents may have some in their queues.
+	parcelVersion = 3
+	// Agents may have parcels of versions before in their queues. In those of version 1
+	// the documents alone say of which namespace they are, in those of version 2 of
+	// which pod, container and node.
 	parcelVersionMin = 1
 
 	flagNode      = 1 << 0 // of a node, outside any namespace
 	flagTime      = 1 << 1 // sec and nsec follow
 	flagID        = 1 << 2 // an id follows
-	flagNamespace = 1 << 3 // a namespace follows; of version 2
+	flagNamespace = 1 << 3 // a namespace follows; since version 2
+	flagNames     = 1 << 4 // pod, container and node follow; since version 3
 
 	keyBytesMax       = 1 << 10
 	namespacesMax     = 1 << 16
 	namespaceBytesMax = 253
+	nameBytesMax      = 1 << 10
 	recordsBytesMax   = 64 << 20 // of one parcel, unpacked
 
 	// A parcel is closed at this many bytes or records.
@@ -49,13 +52,17 @@ type parcel struct {
 	queued     time.Time
 	key        string
 	namespaces []string // that the records claim, each once
+	count      int      // of the records, as the head says it; -1: it is of a version that does not
 	records    []logging.Raw
 }
 
-// rawOf takes the ownership off a record. Its namespace stays: what is in the
-// document may be the container's own claim, which the agent did not believe.
+// rawOf takes the ownership off a record. Its names stay: what is in the document
+// may be the container's own claim, which the agent did not believe.
 func rawOf(r *logging.Record) logging.Raw {
-	return logging.Raw{Source: r.Source, Time: r.Time, ID: r.ID, Node: r.Tenant == tenant.System, Decided: true, Namespace: r.Namespace}
+	return logging.Raw{
+		Source: r.Source, Time: r.Time, ID: r.ID, Node: r.Tenant == tenant.System, Decided: true, Namespace: r.Namespace,
+		Names: &logging.Names{Pod: r.Pod, Container: r.Container, Node: r.Node},
+	}
 }
 
 // codec packs and unpacks. Safe for concurrent use.
@@ -102,6 +109,9 @@ func (c *codec) pack(p *parcel) []byte {
 		if r.Decided {
 			flags |= flagNamespace
 		}
+		if r.Names != nil {
+			flags |= flagNames
+		}
 		body = append(body, flags)
 		if flags&flagTime != 0 {
 			body = binary.AppendVarint(body, r.Time.Unix())
@@ -113,11 +123,15 @@ func (c *codec) pack(p *parcel) []byte {
 		if flags&flagNamespace != 0 {
 			body = appendText(body, r.Namespace)
 		}
+		if n := r.Names; n != nil {
+			body = appendText(appendText(appendText(body, n.Pod), n.Container), n.Node)
+		}
 		body = appendText(body, r.Source)
 	}
 	b := append([]byte(parcelMagic), parcelVersion)
 	b = binary.LittleEndian.AppendUint64(b, uint64(p.queued.UnixNano()))
 	b = appendText(b, p.key)
+	b = binary.AppendUvarint(b, uint64(len(p.records)))
 	b = binary.AppendUvarint(b, uint64(len(p.namespaces)))
 	for _, ns := range p.namespaces {
 		b = appendText(b, ns)
@@ -136,6 +150,10 @@ func unpackHead(b []byte) (p parcel, rest []byte, err error) {
 	p.queued = time.Unix(0, int64(binary.LittleEndian.Uint64(b[5:])))
 	r := cursor{b: b[13:]}
 	p.key = string(r.text(keyBytesMax))
+	p.count = -1
+	if b[4] >= 3 {
+		p.count = int(r.uvarint(recordsBytesMax))
+	}
 	for n := r.uvarint(namespacesMax); n > 0 && !r.bad; n-- {
 		p.namespaces = append(p.namespaces, string(r.text(namespaceBytesMax)))
 	}
@@ -156,9 +174,12 @@ func (c *codec) unpack(b []byte) (parcel, error) {
 	if err != nil {
 		return p, fmt.Errorf("%w: %w", errParcel, err)
 	}
-	known := byte(flagNode | flagTime | flagID | flagNamespace)
-	if b[4] == 1 {
-		known &^= flagNamespace
+	known := byte(flagNode | flagTime | flagID | flagNamespace | flagNames)
+	switch b[4] {
+	case 1:
+		known &^= flagNamespace | flagNames
+	case 2:
+		known &^= flagNames
 	}
 	for r := (cursor{b: body}); len(r.b) > 0; {
 		flags := r.b[0]
@@ -174,13 +195,32 @@ func (c *codec) unpack(b []byte) (parcel, error) {
 		if flags&flagNamespace != 0 {
 			raw.Decided, raw.Namespace = true, string(r.text(namespaceBytesMax))
 		}
+		if flags&flagNames != 0 {
+			raw.Names = &logging.Names{Pod: string(r.text(nameBytesMax)), Container: string(r.text(nameBytesMax)), Node: string(r.text(nameBytesMax))}
+		}
 		raw.Source = r.text(len(r.b))
 		if r.bad || flags&^known != 0 {
 			return p, errParcel
 		}
 		p.records = append(p.records, raw)
 	}
+	if p.count >= 0 && p.count != len(p.records) {
+		return p, errParcel
+	}
+	p.count = len(p.records)
 	return p, nil
+}
+
+// Records counts the records of an item of the queue, for those that are dropped.
+func Records(item []byte) int64 {
+	p, _, err := unpackHead(item)
+	if err == nil && p.count < 0 {
+		p, err = newCodec().unpack(item)
+	}
+	if err != nil {
+		return 0 // it would have come to nobody
+	}
+	return int64(p.count)
 }
 
 // cursor reads the parts of a parcel; bad stays set after the first fault.

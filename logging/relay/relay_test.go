@@ -221,8 +221,8 @@ func TestOwnersAreCentrals(t *testing.T) {
 	a.drained(t)
 }
 
-// A container's own words about its namespace, which the agent did not believe,
-// decide nothing at central either.
+// A container's own words about its namespace, its pod and its name, which the agent
+// did not believe, decide nothing at central either.
 func TestNamespaceIsTheAgents(t *testing.T) {
 	c := newCentral(t)
 	a := startAgent(t, c.URL, t.TempDir(), nil)
@@ -235,6 +235,7 @@ func TestNamespaceIsTheAgents(t *testing.T) {
 		{"kubernetes.var.log.containers.p_web_c" + id, `{"log":"no object","kubernetes":"x","namespace":"pay"}`},
 		{"kubernetes.var.log.containers.p_web_c" + id, `{"log":"contradicted","kubernetes":{"namespace_name":"pay"}}`},
 		{"", `{"log":"without a tag","namespace":"pay"}`},
+		{"kubernetes.var.log.containers.p_web_c" + id, `{"log":"another's names","pod":"theirs","container":"theirs"}`},
 	} {
 		rec, err := s.Stamp(w, logging.Raw{Source: []byte(r.doc), Tag: r.tag, AddFields: true})
 		if err != nil {
@@ -246,10 +247,13 @@ func TestNamespaceIsTheAgents(t *testing.T) {
 	c.wait(t, len(records))
 	var got []string
 	for _, r := range c.records(t) {
-		got = append(got, fmt.Sprint(r.Message, ": ", r.Tenant, " ", r.Index))
+		got = append(got, fmt.Sprintf("%s: %s %s %q", r.Message, r.Tenant, r.Index, []string{r.Pod, r.Container}))
 	}
 	slices.Sort(got)
-	want := []string{"by its tag: shop logs-eu-1-web", "contradicted: _unassigned logs-eu-1-_none", "no object: shop logs-eu-1-web", "without a tag: billing logs-eu-1-pay"}
+	want := []string{
+		`another's names: shop logs-eu-1-web ["p" "c"]`, `by its tag: shop logs-eu-1-web ["p" "c"]`, `contradicted: _unassigned logs-eu-1-_none ["" ""]`,
+		`no object: shop logs-eu-1-web ["p" "c"]`, `without a tag: billing logs-eu-1-pay ["" ""]`,
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Fatal(diff)
 	}
@@ -447,16 +451,23 @@ func TestSenderRefuses(t *testing.T) {
 	}
 }
 
+// ofVersion packs a parcel as an agent of before did: without the count.
+func ofVersion(version byte, cd *codec, p *parcel) []byte {
+	b := cd.pack(p)
+	at := 13 + 1 + len(p.key)
+	b = slices.Delete(b, at, at+1)
+	b[4] = version
+	return b
+}
+
 func TestReceiverRefuses(t *testing.T) {
 	c := newCentral(t)
 	cd := newCodec()
 	good := cd.pack(&parcel{queued: time.Now(), key: "k", records: []logging.Raw{{Source: []byte(`{"message":"good"}`)}}})
 	newer := bytes.Clone(good)
 	newer[4] = parcelVersion + 1
-	older := cd.pack(&parcel{key: "old", records: []logging.Raw{{Source: []byte(`{}`)}}})
-	older[4] = 1
-	tooOld := cd.pack(&parcel{key: "o", records: []logging.Raw{{Source: []byte(`{}`), Decided: true}}})
-	tooOld[4] = 1
+	older := ofVersion(1, cd, &parcel{key: "old", records: []logging.Raw{{Source: []byte(`{}`)}}})
+	tooOld := ofVersion(1, cd, &parcel{key: "o", records: []logging.Raw{{Source: []byte(`{}`), Decided: true}}})
 	damaged := bytes.Clone(good)
 	damaged[len(damaged)-1] ^= 1
 	bomb := append(cd.pack(&parcel{key: "b"})[:17], cd.enc.EncodeAll(make([]byte, 200<<20), nil)...)
@@ -472,6 +483,7 @@ func TestReceiverRefuses(t *testing.T) {
 		"not JSON":     {appendParcel(nil, notJSON), contentType, 200, `{"parcels":[{"stored":1,"refused":1}]}`},
 		"damaged":      {appendParcel(appendParcel(nil, damaged), good), contentType, 200, `{"parcels":[{"stored":0,"error":`},
 		"bomb":         {appendParcel(nil, bomb), contentType, 200, `{"parcels":[{"stored":0,"error":`},
+		"of version 2": {appendParcel(nil, ofVersion(2, cd, &parcel{key: "2", records: []logging.Raw{{Source: []byte(`{}`), Decided: true}}})), contentType, 200, `{"parcels":[{"stored":1}]}`},
 		"older":        {appendParcel(nil, older), contentType, 200, `{"parcels":[{"stored":1}]}`},
 		"neither":      {appendParcel(nil, tooOld), contentType, 200, `{"parcels":[{"stored":0,"error":`},
 		"newer":        {appendParcel(nil, newer), contentType, 415, `"error":`},
