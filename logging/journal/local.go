@@ -39,7 +39,10 @@ func localArgs(at place, o LocalOptions) []string {
 	if o.Directory != "" {
 		args = append(args, "--directory="+o.Directory)
 	}
-	if at.Cursor != "" {
+	switch {
+	case at.Cursor != "" && at.Past:
+		return append(args, "--after-cursor="+at.Cursor)
+	case at.Cursor != "":
 		return append(args, "--cursor="+at.Cursor)
 	}
 	return append(args, fmt.Sprintf("--since=-%ds", int(o.Since.Seconds())))

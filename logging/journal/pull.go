@@ -51,7 +51,11 @@ func (s *Intake) pull(ctx context.Context, src *source, o PullOptions) error {
 	// since a gatewayd begins anywhere where it is gone, and says nothing.
 	header := http.Header{"Accept": {contentType}}
 	if src.at.Cursor != "" {
-		header.Set("Range", "entries="+src.at.Cursor)
+		from := "entries=" + src.at.Cursor
+		if src.at.Past {
+			from += ":1:" // behind it, without a count
+		}
+		header.Set("Range", from)
 	}
 	resp, err := o.get(ctx, "/entries?follow", header)
 	if err != nil {

@@ -24,6 +24,8 @@ const (
 type place struct {
 	Machine string `json:"machine,omitempty"` // machine id of the journal
 	Cursor  string `json:"cursor"`            // of the last entry that is durable; "": none yet
+	// Past says that the cursor's entry does not read: reading goes on behind it.
+	Past bool `json:"past,omitempty"`
 }
 
 // source is something with a cursor that is read without end, here or there.
@@ -37,6 +39,7 @@ type source struct {
 	at    place
 	dirty bool
 	saved time.Time
+	bad   string // cursor of an entry that did not read, the last time
 }
 
 // load reads the cursor file. One that cannot be read is no reason not to begin.
@@ -104,7 +107,7 @@ func (src *source) run(ctx context.Context, read func(ctx context.Context) error
 // stop ends r. Without a cursor what is older than since is left out, where that is
 // not zero.
 func (src *source) take(ctx context.Context, r io.Reader, stop func(), since time.Duration) error {
-	asked := src.at.Cursor
+	asked, past := src.at.Cursor, src.at.Past
 	u := &stream{s: src.s, scope: src.scope(), in: newExportReader(r), stop: stop}
 	if asked == "" && since > 0 {
 		u.after = time.Now().Add(-since)
@@ -114,6 +117,9 @@ func (src *source) take(ctx context.Context, r io.Reader, stop func(), since tim
 			return true
 		}
 		src.s.expect(u.scope, asked)
+		if past {
+			return true
+		}
 		if got := valueOf(fields, "__CURSOR"); got == asked {
 			return false
 		}
@@ -121,10 +127,29 @@ func (src *source) take(ctx context.Context, r io.Reader, stop func(), since tim
 		return true
 	}
 	u.durable = func(cursor string) error {
-		src.at.Cursor, src.dirty = cursor, true
+		src.at.Cursor, src.at.Past, src.dirty = cursor, false, true
 		return src.save(false)
 	}
-	return u.run(ctx)
+	err := u.run(ctx)
+	if errors.As(err, new(exportError)) && ctx.Err() == nil {
+		src.passOver(valueOf(u.in.fields, "__CURSOR"))
+	}
+	return err
+}
+
+// passOver goes on behind an entry that does not read, the second time that it does
+// not: what came before it is durable, and it would be met for ever. The first time
+// it may be the way that it came.
+func (src *source) passOver(cursor string) {
+	if cursor == "" || src.bad != cursor {
+		src.bad = cursor
+		return
+	}
+	src.at.Cursor, src.at.Past, src.dirty, src.bad = cursor, true, true, ""
+	src.s.received.Inc()
+	src.s.records.WithLabelValues("refused").Inc()
+	src.s.refused.WithLabelValues("malformed").Inc()
+	src.s.o.Logger.Warn("an entry of the journal does not read and is left out", "source", src.name, "cursor", cursor)
 }
 
 // expect notes that the entry of a cursor was seen, so that what is missing behind it

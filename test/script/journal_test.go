@@ -20,7 +20,9 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -90,8 +92,16 @@ func (j *aJournal) entries() map[string]map[string]any {
 // gatewayd serves a folder of journals, and ends with the test.
 func gatewayd(t *testing.T, dir string) string {
 	t.Helper()
+	address, _ := startGatewayd(t, "127.0.0.1:0", "", "--directory="+dir)
+	return "http://" + address
+}
+
+// startGatewayd gives the address of one, and what ends it. Where machine is not "",
+// that file is its /etc/machine-id.
+func startGatewayd(t *testing.T, address, machine string, args ...string) (listens string, stop func()) {
+	t.Helper()
 	program := debian.Program(t, "systemd-journal-gatewayd", "systemd-journal-remote")
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,17 +111,118 @@ func gatewayd(t *testing.T, dir string) string {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	cmd := exec.Command("sh", "-c", `LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" "$@"`, program, "--directory="+dir)
+	cmd := exec.Command("sh", append([]string{"-c", `LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" "$@"`, program}, args...)...)
+	if machine != "" {
+		cmd = exec.Command("unshare", append([]string{"--mount", "sh", "-c", `mount --bind "$1" /etc/machine-id; shift; LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" "$@"`, program, machine}, args...)...)
+	}
 	cmd.ExtraFiles = []*os.File{f}
+	cmd.Stderr = t.Output()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		cmd.Process.Kill()
 		cmd.Wait()
 	})
-	return "http://" + ln.Addr().String()
+	t.Cleanup(stop)
+	return ln.Addr().String(), stop
+}
+
+// TestJournalSources: a gatewayd that speaks TLS, whose process ends; then the entry that was
+// read last is gone from its journal, then another machine answers under the same
+// address. And journalctl, the child that reads this machine's journal, is killed. Nothing that is still in a journal is missing, nothing is there twice.
+func TestJournalSources(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Fatal("run this as root: it gives a gatewayd another machine id")
+	}
+	local, pulled := newJournal(t), newJournal(t)
+	dir := t.TempDir()
+	newCertificates(t, dir)
+	first, second := filepath.Join(dir, "machine-1"), filepath.Join(dir, "machine-2")
+	for file, id := range map[string]string{first: "11111111111141118111111111111111", second: "22222222222242228222222222222222"} {
+		if err := os.WriteFile(file, []byte(id+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tls := []string{"--directory=" + pulled.dir, "--key=" + dir + "/server.key", "--cert=" + dir + "/server.pem"} // Debian's asks for no certificates of clients
+	address, stop := startGatewayd(t, "127.0.0.1:0", first, tls...)
+	cfg := filepath.Join(dir, "oriel.yaml")
+	text := fmt.Sprintf(`cluster: {name: eu-1}
+journal:
+  local: {enabled: true, directory: %[2]s}
+  pull: [{url: "https://%[3]s", ca_file: %[1]s/ca.pem}]
+`, dir, local.dir, address)
+	if err := os.WriteFile(cfg, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := newProgram(t, "--config="+cfg)
+	local.addKind(200, "local")
+	pulled.addKind(200, "pulled")
+	p.start()
+	found := func(kind string, want int) {
+		t.Helper()
+		if err := poll(30*time.Second, func() error {
+			if out := p.get("/es/_search?size=0&track_total_hits=true&q=KIND:" + kind); !strings.Contains(out, fmt.Sprintf(`"total":{"value":%d,`, want)) {
+				return fmt.Errorf("want %d entries of %s: %s", want, kind, tail(out, 200))
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found("local", 200)
+	found("pulled", 200)
+
+	// journalctl is killed: it is begun again at the cursor.
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", p.cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	killed := 0
+	for _, task := range tasks {
+		children, err := os.ReadFile(task)
+		if err != nil {
+			continue // a thread that is gone
+		}
+		for _, child := range strings.Fields(string(children)) {
+			name, _ := os.ReadFile("/proc/" + child + "/comm") // gone: no name
+			pid, err := strconv.Atoi(child)
+			if err == nil && strings.TrimSpace(string(name)) == "journalctl" && syscall.Kill(pid, syscall.SIGKILL) == nil {
+				killed++
+			}
+		}
+	}
+	if killed != 1 {
+		t.Fatalf("%d children are journalctl", killed)
+	}
+	local.addKind(100, "local")
+	found("local", 300)
+
+	// The file with the cursor's entry is gone, and a new one there.
+	stop()
+	if err := os.Remove(pulled.file()); err != nil {
+		t.Fatal(err)
+	}
+	pulled.addKind(50, "pulled")
+	_, stop = startGatewayd(t, address, first, tls...)
+	found("pulled", 250)
+
+	// Another machine, with a journal of its own.
+	stop()
+	if err := os.Remove(pulled.file()); err != nil {
+		t.Fatal(err)
+	}
+	pulled.addKind(70, "swapped")
+	startGatewayd(t, address, second, tls...)
+	found("swapped", 70)
+	pulled.addKind(5, "swapped")
+	found("swapped", 75)
+	found("pulled", 250)
+	if !strings.Contains(p.log(), "another machine answers") {
+		t.Error("the log does not tell of another machine")
+	}
+	p.term()
 }
 
 // TestJournals takes three journals in: of this machine by journalctl, of another
