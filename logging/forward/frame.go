@@ -316,7 +316,7 @@ func eventTime(v []byte) time.Time {
 
 // source builds the record's document. The tag and the entry's metadata, which
 // the protocol keeps outside of the record, are added where the record has no
-// such member. The document is valid until the following call.
+// such member, and so are bytes that are not UTF-8 (see binary). The document is valid until the following call.
 func (j *jsonWriter) source(e entry, tag []byte) ([]byte, error) {
 	doc, err := j.document(j.doc[:0], e, tag)
 	if j.doc = doc; cap(doc) > docBytesKept {
@@ -330,8 +330,10 @@ func (j *jsonWriter) document(dst []byte, e entry, tag []byte) ([]byte, error) {
 	if err != nil {
 		return dst, err
 	}
+	j.replaced = false
 	dst, _, err = j.members(append(dst, '{'), rest, n)
-	hasTag, hasMeta := j.has(dst, 0, `"tag"`), j.has(dst, 0, `"metadata"`)
+	hasTag, hasMeta, hasBinary := j.has(dst, 0, `"tag"`), j.has(dst, 0, `"metadata"`), j.has(dst, 0, `"`+binaryKey+`"`)
+	replaced := j.replaced
 	if err == nil {
 		dst = j.bury(dst, 0)
 	}
@@ -351,6 +353,12 @@ func (j *jsonWriter) document(dst []byte, e entry, tag []byte) ([]byte, error) {
 		}
 		if dst, _, err = j.value(append(dst, `"metadata":`...), e.meta); err != nil {
 			return dst, err
+		}
+	}
+	if replaced && !hasBinary {
+		at := len(dst)
+		if dst = j.binary(append(dst, ','), e.record); len(dst) == at+1 {
+			dst = dst[:at]
 		}
 	}
 	return append(dst, '}'), nil

@@ -6,6 +6,7 @@ import (
 	"math"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/oriel-project/oriel/internal/jsontext"
 )
@@ -13,8 +14,9 @@ import (
 // jsonWriter turns MessagePack into JSON. It may be used again, by one
 // goroutine at a time.
 type jsonWriter struct {
-	pairs []pair // of all maps that are being written, the inner ones behind
-	doc   []byte // of the last document
+	pairs    []pair // of all maps that are being written, the inner ones behind
+	doc      []byte // of the last document
+	replaced bool   // bytes that are not UTF-8 were replaced
 }
 
 // pair is where one member of an object stands in the output.
@@ -55,7 +57,13 @@ func (j *jsonWriter) value(dst, b []byte) (out, rest []byte, err error) {
 		}
 		return append(dst, ']'), rest, nil
 	case isStr(c), isBin(c):
-		return jsontext.AppendString(dst, value[head:]), rest, nil
+		from := len(dst)
+		dst = jsontext.AppendString(dst, value[head:])
+		// What is not UTF-8 becomes longer, as does what is escaped.
+		if len(dst)-from-len(`""`) != int(payload) && !utf8.Valid(value[head:]) {
+			j.replaced = true
+		}
+		return dst, rest, nil
 	case isExt(c):
 		kind, data, _ := extension(value)
 		return appendExtension(dst, kind, data), rest, nil
