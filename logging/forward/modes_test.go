@@ -11,6 +11,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -284,6 +285,63 @@ func TestHeartbeatUDP(t *testing.T) {
 	}
 	cancel()
 	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A flood of datagrams on the port of the heartbeats holds up nobody who sends records,
+// each is answered with a byte at most, and afterwards heartbeats are answered as before.
+func TestHeartbeatFlood(t *testing.T) {
+	r := start(t, Options{})
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error)
+	go func() { served <- r.srv.ServeHeartbeat(ctx, pc) }()
+	const flooders, datagrams = 4, 10_000
+	var flood sync.WaitGroup
+	for range flooders {
+		flood.Go(func() {
+			c, err := net.Dial("udp", pc.LocalAddr().String())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Close()
+			ask := bytes.Repeat([]byte("x"), 1400)
+			for range datagrams {
+				_, _ = c.Write(ask) // a full buffer is what a flood is for
+			}
+		})
+	}
+	c := r.dial(t)
+	for i := range 200 {
+		want := ackOf(fmt.Sprint("c-", i))
+		if got, err := exchange(t, c, chunkFor("shop", fmt.Sprint("c-", i)), len(want)); err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("%q, %v", got, err)
+		}
+	}
+	flood.Wait()
+	u, err := net.Dial("udp", pc.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer u.Close()
+	eventually(t, func() bool {
+		// One that comes while the buffer is full is lost, as any datagram may be.
+		var got [100]byte
+		_, werr := u.Write([]byte{0})
+		derr := u.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+		n, err := u.Read(got[:])
+		return werr == nil && derr == nil && err == nil && n == 1 && got[0] == 0
+	}, func() string { return "no answer after the flood" })
+	if n := r.metric(t, "oriel_forward_heartbeats_total", ""); n < 1 || n > flooders*datagrams+1000 {
+		t.Errorf("%v heartbeats are counted", n)
+	}
+	cancel()
+	if err := <-served; err != nil {
 		t.Fatal(err)
 	}
 }
