@@ -45,6 +45,10 @@ func newAggregator(aggs []Agg, b *aggBounds) (*Aggregator, error) {
 	return a, a.plan.make(&a.root)
 }
 
+// Until has Result ask now and then whether the answer is still wanted, and fail
+// with the error where it is not.
+func (a *Aggregator) Until(ended func() error) { a.bounds.ended = ended }
+
 // Add looks at a document. Its record must not change afterwards; the Doc may be
 // Reset. The error wraps
 // ErrQuery where the aggregations grow beyond their bounds.

@@ -18,6 +18,18 @@ type aggBounds struct {
 	bytes, bytesMax int64
 	// passing says that documents are made of rows: their records do not stay.
 	passing bool
+
+	ended func() error // why nobody wants the answer any more; nil: it is wanted
+	steps int          // since ended was asked
+}
+
+// step is called in what takes long beside rows; the error is that of ended.
+func (b *aggBounds) step() error {
+	if b.steps++; b.steps < 2048 || b.ended == nil {
+		return nil
+	}
+	b.steps = 0
+	return b.ended()
 }
 
 func newBounds(bytesMax int64) *aggBounds {
@@ -31,7 +43,7 @@ func (b *aggBounds) bucket() error {
 	if b.buckets++; b.buckets > bucketsMax {
 		return fmt.Errorf("%w: more than %d buckets: widen the interval, shorten the time range or ask for fewer terms", ErrQuery, bucketsMax)
 	}
-	return nil
+	return b.step()
 }
 
 // hold takes memory for something of a field (negative: gives it back); what

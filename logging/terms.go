@@ -217,6 +217,9 @@ func (t *terms) result() (AggResult, error) {
 			if n.docs < p.MinDocs || failed != nil {
 				return
 			}
+			if failed = p.bounds.step(); failed != nil {
+				return
+			}
 			if failed = t.number(&n); failed == nil && byKey {
 				n.key, failed = p.ids.value(n.id)
 			}

@@ -280,7 +280,7 @@ func (s *soak) tell(what string, r hostile, detail string) {
 // other.
 func alike(body string) string { return drifting.ReplaceAllString(normal(body, bravo), "N") }
 
-var drifting = regexp.MustCompile(`"(_id|id|pit_id|_scroll_id)" ?: ?"[^"]*"|"_seq_no" ?: ?[0-9]+|"(sort|search_after)" ?: ?\[[^\]]*\]|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z|\b[0-9]{10}\b|[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?|\b0{4}[0-9a-z]{7}\b|"timings":\{[^}]*\}`)
+var drifting = regexp.MustCompile(`"(_id|id|pit_id|_scroll_id)" ?: ?"[^"]*"|"_seq_no" ?: ?[0-9]+|"(sort|search_after)" ?: ?\[[^\]]*\]|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z|\b[0-9]{10}\b|[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?|\b[0-9a-z]{11}\b|"seq" ?: ?[0-9]+|"timings":\{[^}]*\}`)
 
 type hostile struct {
 	who, method, target, body string

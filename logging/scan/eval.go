@@ -101,7 +101,7 @@ func (e *eval) tick(rows int) error {
 		return nil
 	}
 	e.ticks = 0
-	return e.s.ctx.Err()
+	return e.s.wanted()
 }
 
 // visible gives the rows that show.

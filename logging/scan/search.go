@@ -5,7 +5,9 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
+	"time"
 
 	"github.com/oriel-project/oriel/internal/shape"
 	"github.com/oriel-project/oriel/logging"
@@ -33,6 +35,8 @@ type search struct {
 
 	reopened   *segment.Column // that stringAt looked into last
 	reopenedAt columnAt
+
+	turn time.Time // when others ran last
 
 	counted int64
 	top     topK
@@ -85,6 +89,7 @@ func Search(ctx context.Context, q logging.Query, sources []Source, o Options) (
 		if s.aggs, err = logging.NewAggregatorWithin(q.Aggs, q.MemoryMax); err != nil {
 			return nil, err
 		}
+		s.aggs.Until(s.wanted)
 	}
 	from, to := logging.TimeRange(q.Filter)
 	if !from.IsZero() {
@@ -266,9 +271,24 @@ func (s *search) loose() error {
 	return nil
 }
 
+// turnLength is how long a search goes on before it lets others run.
+const turnLength = 500 * time.Microsecond
+
+// wanted is asked now and then, everywhere: its error is that of a search that has
+// ended. Where searches take all processors, what came in would wait for the
+// scheduler to interrupt them, at every step from a request to its answer: they let
+// it go first.
+func (s *search) wanted() error {
+	if now := time.Now(); now.Sub(s.turn) > turnLength {
+		runtime.Gosched()
+		s.turn = time.Now()
+	}
+	return s.ctx.Err()
+}
+
 // look looks at one block.
 func (s *search) look(c *candidate) error {
-	if err := s.ctx.Err(); err != nil {
+	if err := s.wanted(); err != nil {
 		return err
 	}
 	e := &s.eval
