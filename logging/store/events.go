@@ -16,6 +16,7 @@ const (
 	EventOpened      EventKind = "opened"       // the store is ready: Files, Records
 	EventTornTail    EventKind = "torn_tail"    // what a crash left half written was cut off: File, Bytes
 	EventCorrupt     EventKind = "corrupt"      // bytes do not check and are left out: File, Offset (of a segment: which part), Bytes
+	EventMended      EventKind = "mended"       // a file that did not read was written anew from its twin: File, Err
 	EventUnavailable EventKind = "unavailable"  // writes fail for now: Err
 	EventAvailable   EventKind = "available"    // writes work again
 	EventDeleted     EventKind = "deleted"      // a file whose records are expired or merged is gone: File, Bytes

@@ -22,6 +22,7 @@ const (
 	editMagic       = "\xffOM\xfe"
 	editPreludeLen  = 24
 	manifestPrefix  = "MANIFEST-"
+	twinSuffix      = "-twin"
 
 	editBytesMax     = 1 << 30
 	manifestSlackMin = 1 << 20 // edits behind the first one before a new file is begun
@@ -29,7 +30,12 @@ const (
 
 func manifestName(number uint64) string { return fmt.Sprintf("%s%08d", manifestPrefix, number) }
 
+// twinName names the copy of a manifest.
+func twinName(number uint64) string { return manifestName(number) + twinSuffix }
+
+// manifestNumber gives the number of a manifest or a twin.
 func manifestNumber(name string) (uint64, bool) {
+	name = strings.TrimSuffix(name, twinSuffix)
 	digits, ok := strings.CutPrefix(name, manifestPrefix)
 	if !ok {
 		return 0, false
@@ -38,12 +44,15 @@ func manifestNumber(name string) (uint64, bool) {
 	return n, err == nil && n > 0 && manifestName(n) == name
 }
 
-// manifest is the journal of edits. One goroutine at a time.
+// manifest is the journal of edits, in two files that say the same: all that is on
+// disk hangs on it, and one bad block must not be the end. One goroutine at a time.
 type manifest struct {
 	fs     vfs.FS
 	dir    string
 	number uint64
 	f      vfs.File
+	twin   vfs.File // nil: to be begun anew with f
+	mended error    // what did not read when it was opened, and was had from the twin
 	state  *state
 	size   int64  // of what is good
 	first  int64  // size with the first edit, which is the whole state
@@ -71,16 +80,18 @@ func openManifest(fs vfs.FS, dir string) (m *manifest, torn int64, err error) {
 		segments = segments || strings.HasSuffix(name, segmentSuffix)
 	}
 	slices.Sort(numbers)
+	numbers = slices.Compact(numbers)
 	last := errors.New("there is none")
 	for _, n := range slices.Backward(numbers) {
 		m, torn, err = readManifest(fs, dir, n)
 		if err == nil {
 			// Older ones are what a crash left.
 			for _, old := range numbers {
-				if old != n {
-					if err := fs.Remove(filepath.Join(dir, manifestName(old))); err != nil && !errors.Is(err, os.ErrNotExist) {
-						return nil, 0, errors.Join(err, m.f.Close())
-					}
+				if old == m.number {
+					continue
+				}
+				if err := removeManifest(fs, dir, old); err != nil {
+					return nil, 0, errors.Join(err, m.close())
 				}
 			}
 			return m, torn, nil
@@ -93,7 +104,7 @@ func openManifest(fs vfs.FS, dir string) (m *manifest, torn int64, err error) {
 		last = err
 	}
 	if segments {
-		return nil, 0, fmt.Errorf("%s holds segments and no whole manifest (%w): restore %s* from a copy, or move the *%s files elsewhere to begin anew", dir, last, manifestPrefix, segmentSuffix)
+		return nil, 0, fmt.Errorf("%s holds segments and no whole manifest (%w): restore %s* from a copy of the directory, or move the *%s files elsewhere to begin anew", dir, last, manifestPrefix, segmentSuffix)
 	}
 	m = &manifest{fs: fs, dir: dir, state: newState()}
 	if len(numbers) > 0 {
@@ -103,11 +114,30 @@ func openManifest(fs vfs.FS, dir string) (m *manifest, torn int64, err error) {
 		return nil, 0, err
 	}
 	for _, old := range numbers {
-		if err := fs.Remove(filepath.Join(dir, manifestName(old))); err != nil {
-			return nil, 0, errors.Join(err, m.f.Close())
+		if err := removeManifest(fs, dir, old); err != nil {
+			return nil, 0, errors.Join(err, m.close())
 		}
 	}
 	return m, 0, nil
+}
+
+// removeManifest removes a manifest and its twin.
+func removeManifest(fs vfs.FS, dir string, number uint64) error {
+	for _, name := range [...]string{manifestName(number), twinName(number)} {
+		if err := fs.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// close closes both files.
+func (m *manifest) close() error {
+	err := m.f.Close()
+	if m.twin != nil {
+		err = errors.Join(err, m.twin.Close())
+	}
+	return err
 }
 
 // errTornManifest says that a manifest was never completed.
@@ -127,15 +157,60 @@ func readManifest(fs vfs.FS, dir string, number uint64) (m *manifest, torn int64
 	if err == nil {
 		err = m.f.Sync() // files are deleted for what it says
 	}
+	if err == nil && m.twin == nil {
+		err = m.rewrite()
+	}
 	if err != nil {
-		return nil, 0, errors.Join(err, m.f.Close())
+		return nil, 0, errors.Join(err, m.close())
 	}
 	return m, torn, nil
 }
 
-// loadManifest reads a manifest and changes nothing.
-func loadManifest(fs vfs.FS, dir string, number uint64) (_ *manifest, err error) {
-	name := filepath.Join(dir, manifestName(number))
+// loadManifest reads a manifest and its twin and changes nothing. The one that knows
+// more counts: an edit is in both before anything follows from it, but the first one
+// has it first. Where they differ there is no twin.
+func loadManifest(fs vfs.FS, dir string, number uint64) (*manifest, error) {
+	m, err := loadOne(fs, dir, manifestName(number), number)
+	other, errTwin := loadOne(fs, dir, twinName(number), number)
+	switch {
+	case err != nil && errTwin != nil:
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, errTornManifest) && !errors.Is(errTwin, os.ErrNotExist) {
+			return nil, errTwin
+		}
+		return nil, err
+	case err != nil:
+		m, other = other, nil
+		if !errors.Is(err, os.ErrNotExist) && !errors.Is(err, errTornManifest) {
+			m.mended = err
+		}
+	case errTwin != nil:
+		if !errors.Is(errTwin, os.ErrNotExist) && !errors.Is(errTwin, errTornManifest) {
+			m.mended = errTwin
+		}
+	case m.edits == other.edits && m.size == other.size && m.whole() && other.whole():
+		m.twin = other.f
+		return m, nil
+	case other.edits > m.edits:
+		m, other = other, m
+		m.mended = fmt.Errorf("%s: %w: it ends before its twin does", filepath.Join(dir, manifestName(number)), errManifest)
+	}
+	if other != nil {
+		if err := other.f.Close(); err != nil {
+			return nil, errors.Join(err, m.f.Close())
+		}
+	}
+	return m, nil
+}
+
+// whole reports whether nothing is behind the edits of the file.
+func (m *manifest) whole() bool {
+	size, err := m.f.Size()
+	return err == nil && size == m.size
+}
+
+// loadOne reads one of the two files.
+func loadOne(fs vfs.FS, dir, file string, number uint64) (_ *manifest, err error) {
+	name := filepath.Join(dir, file)
 	f, err := fs.Open(name)
 	if err != nil {
 		return nil, err
@@ -186,7 +261,7 @@ func parseManifest(b []byte, number uint64) (st *state, good, first int64, edits
 		payload, ok := editAt(b, at, edits+1)
 		if !ok {
 			if next := nextEdit(b, at+1, edits+1); next > 0 {
-				return nil, 0, 0, 0, fmt.Errorf("%w: the edit at %d does not check, and the one at %d does: restore it from a copy", errManifest, at, next)
+				return nil, 0, 0, 0, fmt.Errorf("%w: the edit at %d does not check, and the one at %d does: restore the directory from a copy", errManifest, at, next)
 			}
 			break
 		}
@@ -272,11 +347,13 @@ func (m *manifest) commit(e *edit) error {
 	}
 	name := manifestName(m.number)
 	m.broken = true
-	if _, err := m.f.WriteAt(b, m.size); err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
-	}
-	if err := m.f.Sync(); err != nil {
-		return fmt.Errorf("sync %s: %w", name, err)
+	for _, f := range [...]vfs.File{m.f, m.twin} { // the first one first: see loadManifest
+		if _, err := f.WriteAt(b, m.size); err != nil {
+			return fmt.Errorf("write %s: %w", name, err)
+		}
+		if err := f.Sync(); err != nil {
+			return fmt.Errorf("sync %s: %w", name, err)
+		}
 	}
 	m.broken = false
 	m.size += int64(len(b))
@@ -295,29 +372,46 @@ func (m *manifest) rewrite() error {
 	le.PutUint64(h[16:], number)
 	le.PutUint32(h[60:], checksum(h[:60]))
 	b := append(h, encodeEdit(m.state.whole(), 1)...)
-	if err := m.fs.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := removeManifest(m.fs, m.dir, number); err != nil {
 		return fmt.Errorf("remove what an attempt left of %s: %w", name, err)
 	}
-	f, err := m.fs.Create(name)
+	begin := func(name string) (vfs.File, error) {
+		f, err := m.fs.Create(name)
+		if err != nil {
+			return nil, err
+		}
+		_, err = f.WriteAt(b, 0)
+		if err == nil {
+			err = f.Sync()
+		}
+		if err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+		return f, nil
+	}
+	f, err := begin(name)
 	if err != nil {
-		return fmt.Errorf("begin manifest: %w", err)
+		return errors.Join(fmt.Errorf("begin manifest %s: %w", name, err), removeManifest(m.fs, m.dir, number))
 	}
-	_, err = f.WriteAt(b, 0)
+	twin, err := begin(filepath.Join(m.dir, twinName(number)))
 	if err == nil {
-		err = f.Sync()
-	}
-	if err == nil {
-		err = m.fs.SyncDir(m.dir)
+		if err = m.fs.SyncDir(m.dir); err != nil {
+			err = errors.Join(err, twin.Close())
+		}
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("begin manifest %s: %w", name, err), f.Close(), m.fs.Remove(name))
+		return errors.Join(fmt.Errorf("begin manifest %s: %w", name, err), f.Close(), removeManifest(m.fs, m.dir, number))
 	}
-	old, oldName := m.f, filepath.Join(m.dir, manifestName(m.number))
-	m.f, m.number, m.size, m.first, m.edits, m.broken = f, number, int64(len(b)), int64(len(b)), 1, false
+	old, oldTwin, oldNumber := m.f, m.twin, m.number
+	m.f, m.twin, m.number, m.size, m.first, m.edits, m.broken = f, twin, number, int64(len(b)), int64(len(b)), 1, false
+	for _, f := range [...]vfs.File{old, oldTwin} {
+		if f != nil {
+			_ = f.Close()
+		}
+	}
 	if old != nil {
 		// Were it still there at the next start, it would be removed then.
-		_ = old.Close()
-		_ = m.fs.Remove(oldName)
+		_ = removeManifest(m.fs, m.dir, oldNumber)
 	}
 	return nil
 }

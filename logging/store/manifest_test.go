@@ -80,6 +80,7 @@ func TestManifest(t *testing.T) {
 		if err != nil || torn != 0 {
 			t.Fatal(err, torn)
 		}
+		var maybe *edit
 		for step := range 60 {
 			e := editOf(rnd, m.state)
 			if rnd.IntN(4) == 0 {
@@ -92,13 +93,19 @@ func TestManifest(t *testing.T) {
 				t.Fatalf("seed %d, step %d: %v", seed, step, openErr)
 			}
 			want := m.state
-			if err != nil {
-				// It may have reached the disk or not.
+			if err == nil {
+				maybe = nil
+			} else {
+				// It may have reached the disk or not, and as long as no other one did so may
+				// one that failed before.
+				if maybe == nil {
+					maybe = e
+				}
 				if d := cmp.Diff(want, after.state, sameState...); d == "" {
 					continue
 				}
 				want = newState()
-				if err := errors.Join(want.apply(m.state.whole()), want.apply(e)); err != nil {
+				if err := errors.Join(want.apply(m.state.whole()), want.apply(maybe)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -109,6 +116,7 @@ func TestManifest(t *testing.T) {
 				if err := m.rewrite(); err != nil {
 					t.Fatal(err)
 				}
+				maybe = nil
 			}
 		}
 	}
@@ -144,16 +152,65 @@ func TestManifestRefusals(t *testing.T) {
 			c := checksum(h[:60])
 			h[60], h[61], h[62], h[63] = byte(c), byte(c>>8), byte(c>>16), byte(c>>24)
 			_, _ = m.f.WriteAt(h, 0)
+			_, _ = m.twin.WriteAt(h, 0)
 		}, "run the Oriel that wrote it"},
-		"corrupt edit":       {func(_ *vfs.Mem, m *manifest) { flip(t, m.f, m.first+30) }, "restore it from a copy"},
-		"corrupt header":     {func(_ *vfs.Mem, m *manifest) { flip(t, m.f, 3) }, "header does not check"},
-		"corrupt first":      {func(_ *vfs.Mem, m *manifest) { flip(t, m.f, headerLen+6) }, "restore it from a copy"},
-		"gone, segments not": {func(fs *vfs.Mem, m *manifest) { _ = fs.Remove("logs/" + manifestName(m.number)) }, "no whole manifest"},
+		"corrupt edit":       {func(_ *vfs.Mem, m *manifest) { flip(t, m.f, m.first+30); flip(t, m.twin, m.first+31) }, "restore the directory from a copy"},
+		"corrupt header":     {func(_ *vfs.Mem, m *manifest) { flip(t, m.f, 3); flip(t, m.twin, 4) }, "header does not check"},
+		"corrupt first":      {func(_ *vfs.Mem, m *manifest) { flip(t, m.f, headerLen+6); flip(t, m.twin, headerLen+7) }, "restore the directory from a copy"},
+		"gone, segments not": {func(fs *vfs.Mem, m *manifest) { _ = removeManifest(fs, "logs", m.number) }, "no whole manifest"},
 	} {
 		fs, m := begin(t)
 		c.change(fs, m)
 		if _, _, err := openManifest(fs, "logs"); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+}
+
+// TestManifestTwin: whatever happens to one of the two files, the other one has it
+// all, and the next start writes both anew.
+func TestManifestTwin(t *testing.T) {
+	for name, change := range map[string]func(fs *vfs.Mem, f vfs.File, file string, m *manifest){
+		"whole":     func(*vfs.Mem, vfs.File, string, *manifest) {},
+		"header":    func(_ *vfs.Mem, f vfs.File, _ string, _ *manifest) { flip(t, f, 9) },
+		"first":     func(_ *vfs.Mem, f vfs.File, _ string, _ *manifest) { flip(t, f, headerLen+30) },
+		"middle":    func(_ *vfs.Mem, f vfs.File, _ string, m *manifest) { flip(t, f, m.first+30) },
+		"last edit": func(_ *vfs.Mem, f vfs.File, _ string, m *manifest) { flip(t, f, m.size-1) },
+		"cut":       func(_ *vfs.Mem, f vfs.File, _ string, m *manifest) { _ = f.Truncate(m.first + 3) },
+		"empty":     func(_ *vfs.Mem, f vfs.File, _ string, m *manifest) { _ = f.Truncate(0) },
+		"longer":    func(_ *vfs.Mem, f vfs.File, _ string, m *manifest) { _, _ = f.WriteAt([]byte("half an edit"), m.size) },
+		"gone":      func(fs *vfs.Mem, _ vfs.File, file string, _ *manifest) { _ = fs.Remove(file) },
+	} {
+		for _, first := range []bool{true, false} {
+			fs := vfs.NewMem()
+			_ = fs.MkdirAll("logs")
+			m, _, err := openManifest(fs, "logs")
+			if err != nil {
+				t.Fatal(err)
+			}
+			rnd := rand.New(rand.NewPCG(1, 1))
+			for range 6 {
+				if err := m.commit(editOf(rnd, m.state)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			f, file := m.f, "logs/"+manifestName(m.number)
+			if !first {
+				f, file = m.twin, "logs/"+twinName(m.number)
+			}
+			change(fs, f, file, m)
+			again, _, err := openManifest(fs, "logs")
+			if err != nil {
+				t.Errorf("%s, first file: %v: %v", name, first, err)
+				continue
+			}
+			if d := cmp.Diff(m.state, again.state, sameState...); d != "" {
+				t.Errorf("%s, first file: %v: -want +got:\n%s", name, first, d)
+			}
+			third, _, err := openManifest(fs, "logs")
+			if err != nil || third.twin == nil || third.number != again.number || third.mended != nil {
+				t.Errorf("%s, first file: %v: not mended: %v", name, first, err)
+			}
 		}
 	}
 }

@@ -30,6 +30,9 @@ func (s *Store) recover() error {
 		s.m.tornBytes.Add(float64(torn))
 		s.opts.OnEvent(Event{Kind: EventTornTail, File: manifestName(m.number), Offset: m.size, Bytes: torn})
 	}
+	if m.mended != nil {
+		s.opts.OnEvent(Event{Kind: EventMended, File: manifestName(m.number), Err: m.mended})
+	}
 	s.manifest = m
 	s.nextSeq = m.state.nextSeq
 	s.nextFile.Store(m.state.nextFile)

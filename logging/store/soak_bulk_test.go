@@ -140,7 +140,7 @@ func TestSoakBulk(t *testing.T) {
 		}
 		tenants, segments = tenants+1, segments+len(whole)
 	}
-	if err := m.f.Close(); err != nil {
+	if err := m.close(); err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("%d tenants, %d days, %d records, %d segments, %.1f GiB", tenants, bulkDays, tenants*bulkDays*bulkRecords, segments, float64(bytesOf)*float64(tenants)/(1<<30))

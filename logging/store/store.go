@@ -206,7 +206,7 @@ func Open(dir string, o Options) (*Store, error) {
 			err = errors.Join(err, f.f.Close())
 		}
 		if s.manifest != nil {
-			err = errors.Join(err, s.manifest.f.Close())
+			err = errors.Join(err, s.manifest.close())
 		}
 		s.files.closeAll()
 		return nil, fmt.Errorf("open log store %s: %w", dir, err)
@@ -434,7 +434,7 @@ func (s *Store) Close() error {
 	}
 	s.manifestLock.Lock()
 	defer s.manifestLock.Unlock()
-	errs = append(errs, s.manifest.f.Close())
+	errs = append(errs, s.manifest.close())
 	if !s.inUse() {
 		s.files.closeAll()
 	}

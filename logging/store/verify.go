@@ -39,6 +39,9 @@ func Verify(ctx context.Context, dir string, report func(Finding)) error {
 
 func verify(ctx context.Context, fs vfs.FS, dir string, report func(Finding)) error {
 	return inspect(fs, dir, func(m *manifest, logs []uint64) error {
+		if m.mended != nil {
+			report(Finding{File: manifestName(m.number), Offset: -1, Err: fmt.Errorf("%w; its twin is whole, and the next start mends it", m.mended)})
+		}
 		for i, n := range logs {
 			if err := ctx.Err(); err != nil {
 				return err
@@ -81,7 +84,7 @@ func inspect(fs vfs.FS, dir string, do func(m *manifest, logs []uint64) error) e
 	for _, n := range slices.Backward(manifests) {
 		m, err = loadManifest(fs, dir, n)
 		if err == nil {
-			err = m.f.Close()
+			err = m.close()
 			break
 		}
 		if !errors.Is(err, errTornManifest) {
