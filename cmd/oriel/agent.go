@@ -166,9 +166,10 @@ const (
 	queueBytesMax = 8 << 30
 	heldBytesMax  = 1 << 30
 	// heldSamplesMax is what of one tenant's samples is kept while central puts
-	// that tenant off.
-	heldSamplesMax = 256 << 20
-	dirHeldSamples = "metrics-held" // below queue: a directory for each owner
+	// that tenant off; heldSamplesAllMax of all such tenants' together.
+	heldSamplesMax    = 256 << 20
+	heldSamplesAllMax = 4 << 30
+	dirHeldSamples    = "metrics-held" // below queue: a directory for each owner
 )
 
 type uplinkOptions struct {
@@ -214,44 +215,42 @@ func newUplink(o uplinkOptions) (_ *uplink, err error) {
 		}
 	}()
 	var opening sync.Mutex // queues of owners are opened as they are needed
-	openQueue := func(name, path string, bytesMax int64, records func([]byte) int64) (*queue.Queue, error) {
+	heldSamples := queue.NewBudget(heldSamplesAllMax)
+	openQueue := func(name, path string, qo queue.Options) (*queue.Queue, error) {
 		opening.Lock()
 		defer opening.Unlock()
-		q, err := queue.Open(path, queue.Options{
-			BytesMax: bytesMax,
-			Records:  records,
-			OnEvent: func(e queue.Event) {
-				if e.Items > 0 {
-					u.gaps.Add(1)
-				}
-				dropped.WithLabelValues(name, e.Kind.String()).Add(float64(e.Items))
-				if records != nil {
-					lost.WithLabelValues(name).Add(float64(e.Records))
-				}
-				logger.Warn("queue to central", "queue", name, "event", e.Kind.String(), "reason", e.Reason, "items", e.Items, "records", e.Records, "bytes", e.Bytes)
-			},
-		})
+		qo.OnEvent = func(e queue.Event) {
+			if e.Items > 0 {
+				u.gaps.Add(1)
+			}
+			dropped.WithLabelValues(name, e.Kind.String()).Add(float64(e.Items))
+			if qo.Records != nil {
+				lost.WithLabelValues(name).Add(float64(e.Records))
+			}
+			logger.Warn("queue to central", "queue", name, "event", e.Kind.String(), "reason", e.Reason, "items", e.Items, "records", e.Records, "bytes", e.Bytes)
+		}
+		q, err := queue.Open(path, qo)
 		if err == nil {
 			u.queues = append(u.queues, q)
 		}
 		return q, err
 	}
-	samples, err := openQueue("metrics", dir.Path(dirQueue, "metrics"), queueBytesMax, nil)
+	samples, err := openQueue("metrics", dir.Path(dirQueue, "metrics"), queue.Options{BytesMax: queueBytesMax})
 	if err != nil {
 		return nil, err
 	}
-	records, err := openQueue("logs", dir.Path(dirQueue, "logs"), queueBytesMax, relay.Records)
+	records, err := openQueue("logs", dir.Path(dirQueue, "logs"), queue.Options{BytesMax: queueBytesMax, Records: relay.Records})
 	if err != nil {
 		return nil, err
 	}
-	held, err := openQueue("logs-held", dir.Path(dirQueue, "logs-held"), heldBytesMax, relay.Records)
+	held, err := openQueue("logs-held", dir.Path(dirQueue, "logs-held"), queue.Options{BytesMax: heldBytesMax, Records: relay.Records})
 	if err != nil {
 		return nil, err
 	}
 	u.samples, err = remote.NewSender(remote.SenderOptions{
 		Queue: samples, URL: base + "/api/v1/write", Token: token, Client: hc, Owner: o.owner,
 		Held: func(owner string) (remote.Queue, error) {
-			return openQueue(dirHeldSamples, dir.Path(dirQueue, dirHeldSamples, owner), heldSamplesMax, nil)
+			return openQueue(dirHeldSamples, dir.Path(dirQueue, dirHeldSamples, owner), queue.Options{BytesMax: heldSamplesMax, Budget: heldSamples})
 		},
 		HeldBefore: heldOwners(dir.Path(dirQueue, dirHeldSamples)), Logger: logger, Registerer: reg,
 	})

@@ -78,6 +78,7 @@ func (q *Queue) write(frames []byte, first uint64, n int) error {
 	}
 	q.mu.Lock()
 	seg.bytes = off + int64(len(frames))
+	q.budget.add(int64(len(frames)))
 	q.durable = first + uint64(n) - 1
 	close(q.grown)
 	q.grown = make(chan struct{})
@@ -108,7 +109,7 @@ func (q *Queue) makeRoom(n int64, next uint64) error {
 		total += s.bytes
 	}
 	roll := q.tail == nil || last == nil ||
-		last.bytes > segmentHeaderBytes && (last.bytes+n > q.segmentBytesMax || total+n > q.bytesMax)
+		last.bytes > segmentHeaderBytes && (last.bytes+n > q.segmentBytesMax || total+n > q.bytesMax || q.budget.over(n))
 	q.mu.Unlock()
 	if roll {
 		if err := q.roll(next); err != nil {
@@ -116,7 +117,7 @@ func (q *Queue) makeRoom(n int64, next uint64) error {
 		}
 		total += segmentHeaderBytes
 	}
-	for total+n > q.bytesMax {
+	for total+n > q.bytesMax || q.budget.over(n) {
 		q.mu.Lock()
 		if len(q.segments) < 2 {
 			q.mu.Unlock()
@@ -130,13 +131,14 @@ func (q *Queue) makeRoom(n int64, next uint64) error {
 		q.acked = max(q.acked, lastPos)
 		q.mu.Unlock()
 		records := q.count(s, kept+1, lastPos)
+		q.budget.add(-s.bytes)
 		if err := s.remove(); err != nil {
 			return err
 		}
 		total -= s.bytes
 		if lost > 0 {
 			q.onEvent(Event{Kind: Dropped, File: s.name, Items: lost, Bytes: s.bytes, Records: records,
-				Reason: fmt.Sprintf("the queue is full with %d bytes; its oldest items were dropped", q.bytesMax)})
+				Reason: q.full(total)})
 		}
 	}
 	return nil
@@ -156,6 +158,14 @@ func (q *Queue) count(s *segment, from, to uint64) (n int64) {
 		from = pos + 1
 	}
 	return n
+}
+
+// full says which bound the queue met, with total bytes in it.
+func (q *Queue) full(total int64) string {
+	if q.budget != nil && total < q.bytesMax/2 {
+		return fmt.Sprintf("this queue and others are full with %d bytes together; its oldest items were dropped", q.budget.max)
+	}
+	return fmt.Sprintf("the queue is full with %d bytes; its oldest items were dropped", q.bytesMax)
 }
 
 func (q *Queue) lastSegment() *segment {
@@ -190,8 +200,10 @@ func (q *Queue) roll(first uint64) error {
 	}
 	s := newSegment(q.path(name), name, first)
 	s.bytes = segmentHeaderBytes
+	q.budget.add(s.bytes)
 	q.mu.Lock()
 	if last := q.lastSegment(); last != nil && last.first == first {
+		q.budget.add(-last.bytes)
 		last.close()
 		q.segments = q.segments[:len(q.segments)-1]
 	}
@@ -200,6 +212,7 @@ func (q *Queue) roll(first uint64) error {
 	q.mu.Unlock()
 	q.tail = f
 	for _, g := range gone {
+		q.budget.add(-g.bytes)
 		if err := g.remove(); err != nil {
 			return err
 		}

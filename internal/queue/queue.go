@@ -23,6 +23,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/oriel-project/oriel/internal/atomicfile"
@@ -69,6 +70,9 @@ type Options struct {
 	// BytesMax bounds what the queue takes on disk; 0 means 1 GiB. The oldest
 	// segment goes when an append would exceed it.
 	BytesMax int64
+	// Budget bounds what several queues take on disk together; nil: nothing does. The
+	// queue that an append would exceed it in gives its own oldest items away.
+	Budget *Budget
 	// OnEvent is called with no lock held, never concurrently for one queue's
 	// appends, but possibly from Next. May be nil.
 	OnEvent func(Event)
@@ -77,6 +81,28 @@ type Options struct {
 	// Clock stamps items, for Oldest; nil means the machine's.
 	Clock clock.Clock
 }
+
+// Budget is a bound on what several queues take on disk together, but for the newest
+// item of each. Safe for concurrent use.
+type Budget struct {
+	max  int64
+	used atomic.Int64
+}
+
+// NewBudget makes a Budget of max bytes.
+func NewBudget(max int64) *Budget { return &Budget{max: max} }
+
+// Used gives the bytes that the queues take.
+func (b *Budget) Used() int64 { return b.used.Load() }
+
+// add notes that a queue takes n bytes more, or less. A nil Budget has no bound.
+func (b *Budget) add(n int64) {
+	if b != nil {
+		b.used.Add(n)
+	}
+}
+
+func (b *Budget) over(n int64) bool { return b != nil && b.used.Load()+n > b.max }
 
 // Errors that callers branch on.
 var (
@@ -94,6 +120,7 @@ type Queue struct {
 	dir             string
 	bytesMax        int64
 	segmentBytesMax int64
+	budget          *Budget
 	onEvent         func(Event)
 	records         func([]byte) int64
 	clock           clock.Clock
@@ -151,6 +178,8 @@ func Open(dir string, o Options) (*Queue, error) {
 		q.closeFiles()
 		return nil, fmt.Errorf("open queue %s: %w", dir, err)
 	}
+	q.budget = o.Budget
+	q.budget.add(q.size())
 	go q.run()
 	return q, nil
 }
@@ -279,6 +308,7 @@ func (q *Queue) Ack(pos uint64) error {
 	gone := q.takeAcked()
 	q.mu.Unlock()
 	for _, s := range gone {
+		q.budget.add(-s.bytes)
 		if err := s.remove(); err != nil {
 			return fmt.Errorf("acknowledge in queue %s: %w", q.dir, err)
 		}
@@ -354,6 +384,7 @@ func (q *Queue) Close() error {
 		q.mu.Unlock()
 		close(q.stop)
 		<-q.done
+		q.budget.add(-q.size())
 		q.closeErr = errors.Join(q.saveCursor(), q.closeFiles())
 	})
 	return q.closeErr
@@ -371,6 +402,16 @@ func (q *Queue) closeFiles() error {
 		s.close()
 	}
 	return err
+}
+
+// size is what the segments take on disk.
+func (q *Queue) size() (n int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, s := range q.segments {
+		n += s.bytes
+	}
+	return n
 }
 
 func (q *Queue) path(name string) string { return filepath.Join(q.dir, name) }

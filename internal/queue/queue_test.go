@@ -470,3 +470,52 @@ func TestFailedWrite(t *testing.T) {
 		q = open(t, dir, Options{})
 	}
 }
+
+// TestBudget: queues that share a bound keep to it, each at the cost of its own
+// oldest items, and what is acknowledged or closed is given back.
+func TestBudget(t *testing.T) {
+	const max = 1 << 20
+	b := NewBudget(max)
+	dropped := map[string]int64{}
+	dir := t.TempDir()
+	open := func(name string) *Queue {
+		q, err := Open(filepath.Join(dir, name), Options{BytesMax: 64 << 20, Budget: b, OnEvent: func(e Event) { dropped[name] += e.Items }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return q
+	}
+	one, two := open("one"), open("two")
+	item := make([]byte, 100<<10)
+	var last uint64
+	for range 20 {
+		for _, q := range []*Queue{one, two} {
+			pos, err := q.Append(t.Context(), item)
+			if err != nil {
+				t.Fatal(err)
+			}
+			last = pos
+		}
+		if b.Used() > max+2*int64(len(item)) {
+			t.Fatalf("%d bytes are used, and %d allowed", b.Used(), max)
+		}
+	}
+	n, _ := one.Len()
+	m, _ := two.Len()
+	if n == 0 || m == 0 || dropped["one"] != int64(20-n) || dropped["two"] != int64(20-m) {
+		t.Errorf("of 20 items each %d and %d are kept, and %v dropped", n, m, dropped)
+	}
+	if got, pos, err := two.Next(t.Context(), last-1); err != nil || pos != last || len(got) != len(item) {
+		t.Errorf("the newest item: %d bytes at %d, %v", len(got), pos, err)
+	}
+	if err := errors.Join(one.Close(), two.Close()); err != nil || b.Used() != 0 {
+		t.Errorf("after closing %d bytes are used: %v", b.Used(), err)
+	}
+	two = open("two")
+	if k, _ := two.Len(); k != m || b.Used() == 0 {
+		t.Errorf("opened again it holds %d items, and held %d; %d bytes are used", k, m, b.Used())
+	}
+	if err := errors.Join(two.Ack(last), two.Close()); err != nil || b.Used() != 0 {
+		t.Errorf("after closing %d bytes are used: %v", b.Used(), err)
+	}
+}

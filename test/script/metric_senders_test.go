@@ -19,11 +19,15 @@ import (
 	"github.com/oriel-project/oriel/test/peers"
 )
 
-// TestMetricSenders has a real Prometheus write by remote write 1.0 and 2.0 under a
-// cluster's token: what is of an owned namespace is its owner's and nobody
+// TestMetricSenders has a real Prometheus write by remote write 1.0 and 2.0, and
+// VictoriaMetrics' agent by what it and Oriel agree on, under a cluster's token: what is of an owned namespace is its owner's and nobody
 // else's, whatever the sender says of its cluster.
 func TestMetricSenders(t *testing.T) {
 	prom, err := peers.Prometheus(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	victoria, err := peers.VictoriaMetrics(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,6 +43,10 @@ func TestMetricSenders(t *testing.T) {
 
 	var n atomic.Int64
 	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.Contains(r.Header.Get("Accept"), "openmetrics") { // VictoriaMetrics' agent knows no exemplars
+			fmt.Fprintf(w, "# TYPE sent_total counter\nsent_total %d\n", n.Add(1))
+			return
+		}
 		w.Header().Set("Content-Type", "application/openmetrics-text; version=1.0.0")
 		fmt.Fprintf(w, "# TYPE sent counter\n# HELP sent What was sent.\nsent_total %d # {trace_id=\"abc\"} 1\n# EOF\n", n.Add(1))
 	}))
@@ -79,6 +87,8 @@ func TestMetricSenders(t *testing.T) {
 		run(sender, fmt.Sprintf("global: {scrape_interval: 1s}\nremote_write:\n- {url: %q, protobuf_message: %s, send_exemplars: true, authorization: {credentials_file: %s}}\n", write, message, tokenFile)+scrape(sender),
 			prom.Server, "--config.file=CONFIG", "--storage.tsdb.path=DIR", "--web.listen-address=LISTEN", "--enable-feature=exemplar-storage,metadata-wal-records")
 	}
+	run("vmagent", "global: {scrape_interval: 1s}\n"+scrape("vmagent"), victoria.Agent, "-promscrape.config=CONFIG", "-remoteWrite.tmpDataPath=DIR", "-httpListenAddr=LISTEN",
+		"-remoteWrite.url="+write, "-remoteWrite.bearerTokenFile="+tokenFile, "-remoteWrite.flushInterval=1s")
 
 	ask := func(team, path string) string {
 		out, _, err := request("GET", p.http+path, "", "", []string{"token=" + tokens[team]})
@@ -88,7 +98,7 @@ func TestMetricSenders(t *testing.T) {
 		return out
 	}
 	query := func(q string) string { return "/api/v1/query?query=" + url.QueryEscape(q) }
-	for _, sender := range []string{"prometheus-1", "prometheus-2"} {
+	for _, sender := range []string{"prometheus-1", "prometheus-2", "vmagent"} {
 		if err := poll(60*time.Second, func() error {
 			out := ask("payments", query(fmt.Sprintf(`rate(sent_total{job=%q,cluster="eu-1",namespace="payments"}[30s]) > 0`, sender)))
 			if !strings.Contains(out, `"value"`) {
