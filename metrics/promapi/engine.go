@@ -68,6 +68,9 @@ func (a *API) nameLimit(err error) error {
 	if _, ok := errors.AsType[promql.ErrTooManySamples](err); ok {
 		return fmt.Errorf("%w: limits.query_samples is %d; ask for a shorter range, a longer step or narrower selectors", err, a.opts.SamplesMax)
 	}
+	if errors.Is(err, context.DeadlineExceeded) { // met outside of the engine's own steps
+		err = promql.ErrQueryTimeout("query execution")
+	}
 	if _, ok := errors.AsType[promql.ErrQueryTimeout](err); ok {
 		return fmt.Errorf("%w: limits.query_time is %s, or less if the request said so; ask for a shorter range, a longer step or narrower selectors", err, a.opts.Timeout)
 	}

@@ -186,6 +186,16 @@ func TestQueryLimitsAreNamed(t *testing.T) {
 	if got.code != http.StatusUnprocessableEntity || !strings.Contains(got.body, "limits.query_samples is 2") {
 		t.Errorf("%d %s", got.code, got.body)
 	}
+	// A query that takes longer than it may, here than no time at all.
+	if a, err = New(Options{Querier: fill(t, "a"), Clock: at, Timeout: time.Nanosecond}); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/api/v1/query_range?query=visible" + window, "/api/v1/query?query=visible"} {
+		got = do(a, scopetest.Read("a"), "GET", path, "", "")
+		if got.code != http.StatusServiceUnavailable || !strings.Contains(got.body, "limits.query_time is 1ns") {
+			t.Errorf("%d %s", got.code, got.body)
+		}
+	}
 }
 
 // One tenant's queries wait for each other, and never for another's. Too many of

@@ -3,8 +3,9 @@
 //
 //	bin, err := peers.Prometheus(ctx)  // bin.Server, bin.Tool
 //	bin, err := peers.VictoriaMetrics(ctx)
+//	bin, err := peers.Collector(ctx)
 //
-// The modules test/peers/prometheus and test/peers/victoriametrics pin the
+// The modules in test/peers/prometheus, victoriametrics and collector pin the
 // versions. Binaries lie in $ORIEL_CACHE/peers/<name>-<hash>, or else in the
 // folder oriel/peers of the user's cache folder; the hash covers go.mod and
 // go.sum. The first build takes minutes and says so on stderr; packages that
@@ -50,6 +51,11 @@ var (
 		cgo:      true,
 		packages: []string{"github.com/VictoriaMetrics/VictoriaMetrics/app/victoria-metrics", "github.com/VictoriaMetrics/VictoriaMetrics/app/vmagent"},
 	}
+	collector = peer{
+		name:     "collector",
+		tags:     "remove_all_sd",
+		packages: []string{modulePath + "/test/peers/collector"},
+	}
 )
 
 // PrometheusBinaries are a server (which is an agent, too, by --agent) and promtool.
@@ -74,6 +80,16 @@ func VictoriaMetrics(ctx context.Context) (VictoriaMetricsBinaries, error) {
 		return VictoriaMetricsBinaries{}, err
 	}
 	return VictoriaMetricsBinaries{Single: files[0], Agent: files[1]}, nil
+}
+
+// Collector gives an OpenTelemetry Collector of the few components that
+// test/peers/collector puts together.
+func Collector(ctx context.Context) (string, error) {
+	files, err := collector.binaries(ctx)
+	if err != nil {
+		return "", err
+	}
+	return files[0], nil
 }
 
 func (p peer) binaries(ctx context.Context) ([]string, error) {

@@ -125,3 +125,85 @@ func TestMetricSenders(t *testing.T) {
 		t.Errorf("exemplars: %s", out)
 	}
 }
+
+// TestCollector has a real OpenTelemetry Collector send what it gets by OTLP and by
+// remote write, under a cluster's token.
+func TestCollector(t *testing.T) {
+	bin, err := peers.Collector(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newRole(t, "central")
+	p.start()
+	p.oriel("tenants", "onboard", "payments", "--namespace", "eu-1/payments")
+	p.oriel("tenants", "onboard", "other", "--namespace", "eu-1/other")
+	cluster := strings.TrimSpace(p.oriel("token", "create", "--cluster", "eu-1"))
+	listen := freeAddress(t)
+	file := filepath.Join(t.TempDir(), "collector.yaml")
+	if err := os.WriteFile(file, fmt.Appendf(nil, `
+receivers: {otlp: {protocols: {http: {endpoint: %[1]q}}}}
+exporters:
+  otlphttp: {endpoint: "http://%[2]s", headers: {Authorization: "Bearer %[3]s"}}
+  prometheusremotewrite:
+    endpoint: "http://%[2]s/api/v1/write"
+    headers: {Authorization: "Bearer %[3]s"}
+    external_labels: {via: remote-write, cluster: forged}
+service:
+  telemetry: {metrics: {level: none}}
+  pipelines: {metrics: {receivers: [otlp], exporters: [otlphttp, prometheusremotewrite]}}
+`, listen, p.http, cluster), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(bin, "--config", file)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	var log strings.Builder
+	cmd.Stdout, cmd.Stderr = &log, &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if t.Failed() {
+			t.Logf("log of the collector:\n%s", tail(log.String(), 3000))
+		}
+	})
+
+	send := func() error {
+		at := time.Now().UnixNano()
+		body := fmt.Sprintf(`{"resourceMetrics":[{"resource":{"attributes":[
+			{"key":"service.name","value":{"stringValue":"till"}},{"key":"k8s.namespace.name","value":{"stringValue":"payments"}}]},
+			"scopeMetrics":[{"metrics":[{"name":"takings","unit":"EUR","sum":{"aggregationTemporality":2,"isMonotonic":true,"dataPoints":[
+			{"asDouble":7.5,"startTimeUnixNano":"%d","timeUnixNano":"%d","attributes":[{"key":"namespace","value":{"stringValue":"payments"}}]}]}}]}]}]}`, at-1e9, at)
+		_, ok, err := request("POST", "http://"+listen+"/v1/metrics", body, "application/json", nil)
+		if err == nil && !ok {
+			err = fmt.Errorf("the collector refuses")
+		}
+		return err
+	}
+	count := func(team, query string) error {
+		token := strings.TrimSpace(p.oriel("token", "create", "--tenant", team))
+		return poll(30*time.Second, func() error {
+			if err := send(); err != nil {
+				return err
+			}
+			out, _, err := request("GET", p.http+"/api/v1/query?query="+url.QueryEscape(query), "", "", []string{"token=" + token})
+			if err == nil && !strings.Contains(out, `"7.5"]`) {
+				err = fmt.Errorf("%s of %s: %s", query, team, out)
+			}
+			return err
+		})
+	}
+	for _, query := range []string{
+		`takings_EUR_total{cluster="eu-1",namespace="payments",job="till",via="remote-write"}`,
+		`takings_EUR_total{cluster="eu-1",namespace="payments",job="till",via=""}`,
+		`7.5 - on() (count({cluster="forged"}) or vector(0))`,
+	} {
+		if err := count("payments", query); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := count("other", `7.5 + on() (count({namespace="payments"}) or vector(0))`); err != nil {
+		t.Error(err)
+	}
+}
