@@ -27,6 +27,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/util/httputil"
 	v1 "github.com/prometheus/prometheus/web/api/v1"
 
 	"github.com/oriel-project/oriel/internal/clock"
@@ -253,9 +254,21 @@ func (a *API) gated(h http.HandlerFunc) http.HandlerFunc {
 	})
 }
 
-// theirs hands the request to Prometheus' handlers over the caller's scope.
+// theirs hands the request to Prometheus' handlers over the caller's scope. They
+// compress what they write, which is done here instead: a ticket for a large answer
+// is cashed in before.
 func (a *API) theirs(w http.ResponseWriter, r *http.Request) {
-	a.cache.get(tenant.ReadFrom(r.Context())).ServeHTTP(a.streams.writer(w), r)
+	h := a.cache.get(tenant.ReadFrom(r.Context()))
+	if r.URL.Path == readPath { // has a compression of its own
+		h.ServeHTTP(w, r)
+		return
+	}
+	httputil.CompressionHandler{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r = r.Clone(r.Context())
+		r.Header.Del("Accept-Encoding")
+		w.Header().Del("Vary") // which theirs say again
+		h.ServeHTTP(a.streams.writer(w), r)
+	})}.ServeHTTP(w, r)
 }
 
 // limited is theirs with a bounded answer; Prometheus' handler tells of a cut in

@@ -2,12 +2,16 @@ package promapi
 
 import (
 	"bytes"
+	"compress/gzip"
+	"compress/zlib"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -194,6 +198,53 @@ func TestQueryLimitsAreNamed(t *testing.T) {
 		got = do(a, scopetest.Read("a"), "GET", path, "", "")
 		if got.code != http.StatusServiceUnavailable || !strings.Contains(got.body, "limits.query_time is 1ns") {
 			t.Errorf("%d %s", got.code, got.body)
+		}
+	}
+}
+
+// TestLargeAnswersAreWhole: an answer that is written in pieces is the same however
+// the client has it compressed.
+func TestLargeAnswersAreWhole(t *testing.T) {
+	srv := httptest.NewServer(scoped{newAPI(t, fill(t, "a")), scopetest.Read("a")})
+	defer srv.Close()
+	params := url.Values{
+		"query": {`label_replace(vector(1), "x", "a", "", "") or label_replace(vector(2), "x", "b", "", "")`},
+		"start": {fmt.Sprint(now.Unix() - 10_999)}, "end": {fmt.Sprint(now.Unix())}, "step": {"1"},
+	}
+	var plain []byte
+	for _, encoding := range []string{"identity", "gzip", "deflate"} {
+		req, err := http.NewRequest(http.MethodGet, srv.URL+"/api/v1/query_range?"+params.Encode(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Accept-Encoding", encoding)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var body io.Reader = resp.Body
+		switch got := resp.Header.Get("Content-Encoding"); {
+		case encoding == "identity" && got == "":
+		case encoding == "gzip" && got == "gzip":
+			body, err = gzip.NewReader(body)
+		case encoding == "deflate" && got == "deflate":
+			body, err = zlib.NewReader(body)
+		default:
+			t.Errorf("asked for %s and got %q", encoding, got)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(body)
+		resp.Body.Close()
+		if err != nil || !json.Valid(b) || bytes.Count(b, []byte("],[")) != 2*(11_000-1) {
+			t.Fatalf("%s: %d bytes of JSON (%t), %v", encoding, len(b), json.Valid(b), err)
+		}
+		if plain == nil {
+			plain = b
+		}
+		if !bytes.Equal(b, plain) {
+			t.Errorf("%s: another answer than without compression", encoding)
 		}
 	}
 }
