@@ -143,6 +143,8 @@ func TestBodiesAsClientsSendThem(t *testing.T) {
 		want   int
 	}{
 		"fluent-bit":     {strings.NewReader("{\"create\":{\"_index\":\"a\",\"_id\":\"x\"}}\n{\"@timestamp\":\"2026-01-01T00:00:00.123456789Z\",\"log\":\"m\"}\n\n"), []string{"Content-Type", "application/x-ndjson"}, 1},
+		"fluentd":        {strings.NewReader("{\"index\":{\"_index\":\"logs\"}}\n{\"log\":\"m\"}\n{\"index\":{\"_index\":\"logs\"}}\n{\"log\":\"m\"}\n"), []string{"Content-Type", "application/x-ndjson"}, 2},
+		"vendor's type":  {strings.NewReader("{\"create\":{\"_index\":\"a\"}}\n{\"message\":\"m\"}\n"), []string{"Content-Type", "application/vnd.elasticsearch+x-ndjson; compatible-with=9"}, 1},
 		"rsyslog":        {strings.NewReader("{\"index\":{\"_index\": \"logs\",\"_type\":\"_doc\"}}\n{\"message\":\"m\"}\n\n{\"index\":{\"_index\": \"logs\",\"_type\":\"_doc\"}}\n{\"message\":\"n\"}\n\n"), []string{"Content-Type", "application/json; charset=utf-8"}, 2},
 		"CRLF":           {strings.NewReader("{\"index\":{}}\r\n{\"message\":\"m\"}\r\n\r\n{\"index\":{}}\r\n{\"message\":\"n\"}"), nil, 2},
 		"gzip":           {gz("{\"index\":{}}\n{\"message\":\"m\"}\n"), []string{"Content-Encoding", "gzip"}, 1},

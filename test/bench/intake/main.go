@@ -81,10 +81,12 @@ func run(ctx context.Context) error {
 				if o.only != "" && o.only != peer {
 					continue
 				}
+				began := time.Now()
 				r, err := measure(ctx, &o, peer, chunks[mode])
 				if err != nil {
 					return fmt.Errorf("%s, %s: %w", mode, peer, err)
 				}
+				fmt.Fprintf(os.Stderr, "%s, %s: %.0f records/s, %.0f a core, %.1f s until at rest, %.0f s in all\n", mode, peer, r.perSecond(), r.perCore(), r.rest.Seconds(), time.Since(began).Seconds())
 				results[peer] = append(results[peer], r)
 			}
 		}
@@ -107,6 +109,7 @@ type result struct {
 	wall     time.Duration
 	cpuAcked time.Duration // of the server, until the last acknowledgement
 	cpu      time.Duration // until it has nothing more to do
+	rest     time.Duration // until then, after the last acknowledgement
 	acks     []time.Duration
 }
 
@@ -146,9 +149,11 @@ func measure(ctx context.Context, o *options, peer string, chunks []*template) (
 	if err != nil {
 		return result{}, err
 	}
+	began := time.Now()
 	if err := p.idle(); err != nil {
 		return result{}, err
 	}
+	r.rest = time.Since(began)
 	after, err := p.cpu()
 	r.cpuAcked, r.cpu = acked-before, after-before
 	return r, err
@@ -202,7 +207,9 @@ func startOriel(ctx context.Context, o *options) (*process, error) {
 	for n := range namespaces {
 		args = append(args, "--namespace", "local/"+namespaceOf(n))
 	}
-	if out, err := exec.CommandContext(ctx, o.oriel, args...).CombinedOutput(); err != nil {
+	soon, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	if out, err := exec.CommandContext(soon, o.oriel, args...).CombinedOutput(); err != nil {
 		p.stop()
 		return nil, fmt.Errorf("onboard: %w: %s", err, out)
 	}
