@@ -68,12 +68,13 @@ type Recorder struct {
 	owned map[string]bool // as Decided was told
 
 	// What follows is Run's alone.
-	at      mark // up to which everything was read
-	saved   mark // and is durable
-	savedAt time.Time
-	batch   map[tenant.ID][]logging.Record
-	size    int // of batch
-	failing bool
+	at        mark // up to which everything was read
+	saved     mark // and is durable, or kept with the mark
+	savedAt   time.Time
+	savedSize int // of batch, then
+	batch     map[tenant.ID][]logging.Record
+	size      int // of batch
+	failing   bool
 }
 
 // New makes a Recorder.
@@ -107,6 +108,7 @@ func (r *Recorder) Decided(ds []tenant.Decision) {
 func (r *Recorder) Run(ctx context.Context) error {
 	r.at = r.load()
 	r.saved = r.at.clone()
+	r.resume()
 	for wait := retryMin; ctx.Err() == nil; {
 		began := time.Now()
 		err := r.follow(ctx)
@@ -158,7 +160,7 @@ func (r *Recorder) follow(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		r.at = mark{version, known}
+		r.at = mark{Version: version, Namespaces: known}
 		r.save(true)
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -265,7 +267,11 @@ func (r *Recorder) add(e *eventsv1.Event) {
 		r.m.passed.Inc()
 		return
 	}
-	rec, err := r.o.Stamper.Stamp(r.o.Scope, rawOf(e, r.o.Scope.Who()))
+	r.put(rawOf(e, r.o.Scope.Who()))
+}
+
+func (r *Recorder) put(raw logging.Raw) {
+	rec, err := r.o.Stamper.Stamp(r.o.Scope, raw)
 	if err != nil {
 		r.m.refused.WithLabelValues("stamp").Inc()
 		return

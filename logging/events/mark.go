@@ -9,16 +9,36 @@ import (
 	"time"
 
 	"github.com/oriel-project/oriel/internal/atomicfile"
+	"github.com/oriel-project/oriel/logging"
+	"github.com/oriel-project/oriel/tenant"
 )
 
 // mark is where to go on: everything up to Version is durable, and of these
-// namespaces what was before it, too.
+// namespaces what was before it, too, but for what waits for a tenant's quota.
 type mark struct {
-	Version    string   `json:"resource_version"`
-	Namespaces []string `json:"namespaces"`
+	Version    string    `json:"resource_version"`
+	Namespaces []string  `json:"namespaces"`
+	Waiting    []waiting `json:"waiting,omitempty"`
 }
 
-func (m mark) clone() mark { return mark{m.Version, slices.Clone(m.Namespaces)} }
+// waiting is a record that waits.
+type waiting struct {
+	ID        string          `json:"id"`
+	Time      time.Time       `json:"time"`
+	Namespace string          `json:"namespace,omitempty"`
+	Node      bool            `json:"node,omitempty"`
+	Source    json.RawMessage `json:"source"`
+}
+
+func (w *waiting) raw() logging.Raw {
+	return logging.Raw{Source: w.Source, ID: w.ID, Time: w.Time, Decided: true, Namespace: w.Namespace, Node: w.Node}
+}
+
+// waitingBytesMax bounds what is kept with the mark. Where more waits, the mark stays
+// where it is.
+const waitingBytesMax = 8 << 20
+
+func (m mark) clone() mark { return mark{Version: m.Version, Namespaces: slices.Clone(m.Namespaces)} }
 
 func (m mark) equal(o mark) bool {
 	return m.Version == o.Version && slices.Equal(m.Namespaces, o.Namespaces)
@@ -46,10 +66,17 @@ func (r *Recorder) load() (m mark) {
 // save writes the mark once everything before it is durable, not too often unless
 // it is told to.
 func (r *Recorder) save(now bool) {
-	if r.o.File == "" || r.size > 0 || r.at.equal(r.saved) || !now && time.Since(r.savedAt) < saveEvery {
+	if r.o.File == "" || r.at.equal(r.saved) && r.size == r.savedSize || !now && time.Since(r.savedAt) < saveEvery {
 		return
 	}
-	b, err := json.Marshal(r.at)
+	at := r.at
+	if r.size > 0 {
+		var ok bool
+		if at.Waiting, ok = r.waiting(); !ok {
+			return
+		}
+	}
+	b, err := json.Marshal(at)
 	if err == nil {
 		err = os.MkdirAll(filepath.Dir(r.o.File), 0o700)
 	}
@@ -61,5 +88,29 @@ func (r *Recorder) save(now bool) {
 		r.o.Logger.Warn("where the Events of Kubernetes go on could not be kept; after a restart all there is is listed", "file", r.o.File, "err", err)
 		return
 	}
-	r.saved = r.at.clone()
+	r.saved, r.savedSize = r.at.clone(), r.size
+}
+
+// waiting gives what is read and not durable; not ok is more than is kept.
+func (r *Recorder) waiting() (out []waiting, ok bool) {
+	size := 0
+	for _, records := range r.batch {
+		for i := range records {
+			rec := &records[i]
+			if size += len(rec.Source); size > waitingBytesMax {
+				return nil, false
+			}
+			out = append(out, waiting{ID: rec.ID, Time: rec.Time, Namespace: rec.Namespace, Node: rec.Tenant == tenant.System, Source: rec.Source})
+		}
+	}
+	return out, true
+}
+
+// resume takes up what waited when the mark was written.
+func (r *Recorder) resume() {
+	for i := range r.at.Waiting {
+		r.m.received.Inc()
+		r.put(r.at.Waiting[i].raw())
+	}
+	r.at.Waiting = nil
 }
