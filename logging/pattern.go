@@ -41,7 +41,23 @@ func compileRegexp(pattern string, fold bool) (*regexp.Regexp, error) {
 	if fold {
 		flags = "(?si)"
 	}
-	return regexp.Compile(flags + `\A(?:` + pattern + `)\z`)
+	begin, end := `\A(?:`, `)\z`
+	// What any text may stand before and behind is searched for, which is far
+	// quicker than to try whether the text before may end at each place.
+	tree, err := syntax.Parse(pattern, syntax.Perl|syntax.DotNL)
+	if err == nil && tree.Op == syntax.OpConcat {
+		if strings.HasPrefix(pattern, ".*") && isAnything(tree.Sub[0]) && !strings.ContainsAny(pattern[2:3], "?+*{") {
+			pattern, begin = pattern[2:], `(?:`
+		}
+		if rest, ok := strings.CutSuffix(pattern, ".*"); ok && isAnything(tree.Sub[len(tree.Sub)-1]) && !strings.HasSuffix(rest, `\`) && rest != "" {
+			pattern, end = rest, `)`
+		}
+	}
+	return regexp.Compile(flags + begin + pattern + end)
+}
+
+func isAnything(re *syntax.Regexp) bool {
+	return re.Op == syntax.OpStar && re.Sub[0].Op == syntax.OpAnyChar
 }
 
 // checkLucene refuses what Lucene and Go would read differently.
