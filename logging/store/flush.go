@@ -173,7 +173,7 @@ func (s *Store) writeFrozen() error {
 	err = s.advance(e, func() {
 		s.frozen = nil
 		s.frozenHeld.Store(0)
-		s.gens = s.gens[len(gens):]
+		s.gens = slices.Clone(s.gens[len(gens):]) // else the others stay in memory with it
 		n := slices.IndexFunc(s.logs, func(f *file) bool { return f.number > s.frozenTo })
 		if n < 0 { // while the log is being read
 			n = len(s.logs)
