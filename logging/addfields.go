@@ -95,15 +95,18 @@ func (c *clockface) append(dst []byte, t time.Time) []byte {
 	return append(dst, 'Z')
 }
 
-// moved gives part, where it lies in from, at its place in to, which begins with the
-// same bytes up to the last brace.
-func moved(part string, from, to []byte) string {
+// moved gives part, where it lies in from, at its place in to, which is the same but
+// for what was put in at place.
+func moved(part string, from, to []byte, place int) string {
 	if len(part) == 0 {
 		return part
 	}
 	at := uintptr(unsafe.Pointer(unsafe.StringData(part))) - uintptr(unsafe.Pointer(unsafe.SliceData(from)))
 	if at >= uintptr(len(from)) {
 		return part
+	}
+	if at >= uintptr(place) {
+		at += uintptr(len(to) - len(from))
 	}
 	return shared(to[at : at+uintptr(len(part))])
 }

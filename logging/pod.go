@@ -45,10 +45,10 @@ const (
 // joinPod adds to a document what is known of its pod, where the document has no
 // such name, into its object "kubernetes" where it has one. Everything else stays
 // as it is, byte by byte.
-func joinPod(src []byte, p *Pod) []byte {
+func joinPod(src []byte, p *Pod) (joined []byte, place int) {
 	k, ok := findKubernetes(string(src))
 	if !ok {
-		return src
+		return src, len(src)
 	}
 	var add []byte
 	put := func(name string) {
@@ -79,7 +79,7 @@ func joinPod(src []byte, p *Pod) []byte {
 		add = append(jsontext.AppendString(append(add, `{"name":`...), p.OwnerName), '}')
 	}
 	if len(add) == 0 {
-		return src
+		return src, len(src)
 	}
 	out := make([]byte, 0, len(src)+len(add)+len(kubernetesKey)+8)
 	out = append(out, src[:k.end]...)
@@ -91,7 +91,7 @@ func joinPod(src []byte, p *Pod) []byte {
 	} else {
 		out = append(append(append(out, `"`+kubernetesKey+`":{`...), add...), '}')
 	}
-	return append(out, src[k.end:]...)
+	return append(out, src[k.end:]...), k.end
 }
 
 // kubernetesObject is where a document has what its shipper says of Kubernetes.

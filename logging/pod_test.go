@@ -23,6 +23,31 @@ func (p onePod) Pod(ref logging.PodRef, _ time.Time) (logging.Pod, bool) {
 
 const containerID = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
+// What is added to a document before its message does not shift the message.
+func TestMessageBehindThePod(t *testing.T) {
+	pods := onePod{logging.Pod{Namespace: "shop", Name: "web-5d.x", UID: "u-1", Node: "n1", Container: "main", Labels: `{"app":"web"}`}}
+	s := &logging.Stamper{Pods: pods, PodsOf: "eu-1"}
+	w := scopetest.WriteCluster(tenant.Cluster{Name: "eu-1"}, scopetest.Owners{})
+	for range 3 { // the third time along a known path
+		for _, doc := range []string{
+			`{"kubernetes":{"namespace_name":"shop","pod_name":"web-5d.x"},"log":"what was said"}`,
+			`{"log":"what was said","kubernetes":{"namespace_name":"shop","pod_name":"web-5d.x"}}`,
+			`{"log":"what was said","namespace":"shop","pod":"web-5d.x"}`,
+			`{"kubernetes":{"namespace_name":"shop","pod_name":"web-5d.x"},"log":"what was said","log":"what was said"}`,
+		} {
+			src := []byte(doc)
+			rec, err := s.Stamp(w, logging.Raw{Source: src, AddFields: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			clear(src) // its memory is used again
+			if rec.Message != "what was said" || !json.Valid(rec.Source) {
+				t.Errorf("%s: message %q of %s", doc, rec.Message, rec.Source)
+			}
+		}
+	}
+}
+
 // Whose a record is and what its pod's labels are, by what the record, its tag
 // and its container's name say.
 func TestPodOfRecord(t *testing.T) {

@@ -192,14 +192,17 @@ func (s *Stamper) stamp(r *reader, rec *Record, w tenant.Write, raw *Raw) error 
 	}
 	if raw.AddFields {
 		if joined {
-			rec.Source = joinPod(rec.Source, &pod)
+			var place int
+			rec.Source, place = joinPod(src, &pod)
+			rec.Message = moved(rec.Message, src, rec.Source, place)
+			src = rec.Source
 		}
 		has := c.top
 		if !c.regular {
 			has = addedIn(string(rec.Source))
 		}
 		rec.Source = r.addFields(rec, has)
-		rec.Message = moved(rec.Message, src, rec.Source)
+		rec.Message = moved(rec.Message, src, rec.Source, len(src)-1)
 	}
 	if clamped && s.OnClamp != nil {
 		s.OnClamp(rec.Tenant)
@@ -243,7 +246,7 @@ func (s *Stamper) stampTime(rec *Record, given time.Time, c *claims) bool {
 	}
 	switch {
 	case own:
-		rec.Original = c.time.Text()
+		rec.Original = strings.Clone(c.time.Text()) // the document's memory may be used again
 	case !given.IsZero():
 		rec.Original = rec.Time.Format(time.RFC3339Nano)
 	}
