@@ -64,6 +64,7 @@ func (g *Grafana) routes() {
 	g.ruleRoutes()
 	g.boardRoutes()
 	g.annotationRoutes()
+	g.queryRoute()
 }
 
 func (g *Grafana) orgRoutes() {

@@ -253,10 +253,15 @@ func (b *bench) onboardBatch(ctx context.Context) ([]timings, error) {
 	annotated := time.Since(began)
 	out := make([]timings, b.batch)
 	var sent error
+	const senders = 8 // as nodes have one each
 	writing, enough := context.WithCancel(ctx)
 	defer enough()
 	var wg sync.WaitGroup
-	wg.Go(func() { sent = b.logs(writing, names...) })
+	var sending errgroup.Group
+	for part := range slices.Chunk(names, (len(names)+senders-1)/senders) {
+		sending.Go(func() error { return b.logs(writing, part...) })
+	}
+	wg.Go(func() { sent = sending.Wait() })
 	for s := range stages {
 		wg.Go(func() {
 			for i, left := 0, b.batch; left > 0 && ctx.Err() == nil && time.Since(began) < batchMax; i = (i + 1) % b.batch {
