@@ -83,8 +83,8 @@ func (d *desk) home() {
 			instant("A", "topk by (cluster) (10, "+ofResource(limitUsed, `resource="`+resource+`"`)+")", "{{tenant}}"))
 	}
 	s.put(heavy("Series", "Active series, the ten heaviest tenants.", "short", "series"), 8, 8)
-	s.put(heavy("Samples a second", "Samples that came in a second, the ten heaviest tenants.", "short", "samples_per_second"), 8, 8)
-	s.put(heavy("Log bytes a second", "Bytes of log records that came in a second, the ten heaviest tenants.", "Bps", "log_bytes_per_second"), 8, 8)
+	s.put(heavy("Samples a second", "Samples that came in a second, the ten heaviest tenants.", "short", "samples"), 8, 8)
+	s.put(heavy("Log bytes a second", "Bytes of log records that came in a second, the ten heaviest tenants.", "Bps", "log_bytes"), 8, 8)
 	s.put(gauge("Samples", "Samples that one round of scrapes brings, the fifteen heaviest namespaces of a cluster.", "short", 0, prom,
 		instant("A", "topk by (cluster) (15, sum by (cluster, namespace) ("+sel("scrape_samples_post_metric_relabeling")+"))", "{{cluster}} {{namespace}}")), 12, 9)
 	s.put(sortedBy(table("Log records", "Log records in the range, the heaviest namespaces.", d.es, []column{

@@ -152,7 +152,10 @@ func TestIsolationThroughGrafana(t *testing.T) {
 	for _, aim := range []dashboards.Names{a, b, op} {
 		for _, w := range ways(aim) {
 			for _, org := range orgs {
-				for _, forged := range forgeries {
+				for i, forged := range forgeries {
+					if i > 0 && org != gf.OrgID(a.Org) {
+						continue // a forgery is tried where the rest is right
+					}
 					for who, secretToken := range map[string]string{"mia": "", "adam": "", "nora": "", "token": token} {
 						status, body := ask(who, secretToken, org, forged, w.method, w.path, w.body)
 						body = echo.ReplaceAllString(body, "")

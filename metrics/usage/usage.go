@@ -34,9 +34,9 @@ const (
 
 // The resources that a tenant has a limit of.
 const (
-	Series  = "series"             // active ones
-	Samples = "samples_per_second" // that came in
-	Logs    = "log_bytes_per_second"
+	Series  = "series"    // active ones
+	Samples = "samples"   // a second, that came in
+	Logs    = "log_bytes" // a second, that came in
 )
 
 // Every is how often it writes.

@@ -13,11 +13,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/signal"
 	"strings"
@@ -185,13 +187,28 @@ func (b *bench) stand(ctx context.Context) error {
 	})
 }
 
-// settled waits until central knows its agent again and is well in its round.
+// settled waits until the agent has sent central again what it may have lost, and
+// the round over the windows is under way.
 func (b *bench) settled(ctx context.Context) error {
 	return b.until(ctx, 2*time.Minute, func() error {
 		n, err := b.done("dashboards")
 		if err == nil && n < min(20, b.standing) {
 			err = errors.New("the round over the windows has not begun")
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		// The pages' own samples, of every pod within two scrapes.
+		var a struct {
+			Data struct{ Result []json.RawMessage }
+		}
+		fresh := fmt.Sprintf("count(time() - timestamp(up) < %g) >= %d", 2*b.interval.Seconds(), b.standing)
+		if err := b.ask(b.base+"/api/v1/query?query="+url.QueryEscape(fresh), b.operator(), &a); err != nil {
+			return err
+		}
+		if len(a.Data.Result) == 0 {
+			return errors.New("the agent is behind")
+		}
+		return nil
 	})
 }

@@ -125,6 +125,11 @@ func TestDemoPanels(t *testing.T) {
 			}); err != nil {
 				t.Fatalf("%s, %s: %v", team, uid, err)
 			}
+			if team == "shop" && shown.Dashboard.Title == "Application" && !slices.ContainsFunc(shown.Dashboard.Panels, func(p panel) bool {
+				return len(p.Targets) > 0 && strings.Contains(p.Targets[0].Expr, "rate(shop_billing_request_duration_seconds{")
+			}) {
+				t.Error("no panel of the native histogram")
+			}
 			asked := 0
 			for _, panel := range shown.Dashboard.Panels {
 				for i, target := range panel.Targets {
@@ -189,8 +194,10 @@ func pagesOf(t *testing.T, base string) {
 			t.Errorf("%s is in trouble", key)
 		}
 		for look, args := range map[string][]string{
-			"wide-light": {"--window-size=1500,2000", "--blink-settings=preferredColorScheme=1"},
-			"phone-dark": {"--window-size=420,2600", "--blink-settings=preferredColorScheme=0"},
+			"wide-light":  {"--window-size=1500,2000", "--blink-settings=preferredColorScheme=1"},
+			"wide-dark":   {"--window-size=1500,2000", "--blink-settings=preferredColorScheme=0"},
+			"phone-light": {"--window-size=420,2600", "--blink-settings=preferredColorScheme=1"},
+			"phone-dark":  {"--window-size=420,2600", "--blink-settings=preferredColorScheme=0"},
 		} {
 			debian.Chromium(t, append(args, "--virtual-time-budget=15000", "--screenshot="+filepath.Join(shots, key+"-"+look+".png"), url)...)
 		}

@@ -17,7 +17,7 @@ import (
 // types that Grafana publishes: dashboards as a whole, and the options of each
 // kind of panel.
 func TestDashboardsBySchema(t *testing.T) {
-	modules := fromNPM(t, "schema13@npm:@grafana/schema@13.2.3", "schema11@npm:@grafana/schema@11.6.7",
+	modules := fromNPM(t, "schema13@npm:@grafana/schema@13.2.3", "schema12@npm:@grafana/schema@12.4.11", "schema11@npm:@grafana/schema@11.6.7", "schema10@npm:@grafana/schema@10.4.19",
 		"ts-json-schema-generator@2.10.0", "ajv@8.20.0")
 	boards, err := filepath.Glob("../../dashboards/testdata/*-*.json")
 	if err != nil || len(boards) < 8 {
@@ -45,7 +45,7 @@ func TestDashboardsBySchema(t *testing.T) {
 		}
 		boards = append(boards, file)
 	}
-	for _, schema := range []string{"schema11", "schema13"} {
+	for _, schema := range []string{"schema10", "schema11", "schema12", "schema13"} {
 		args := append([]string{"testdata/validate.cjs", modules, schema}, boards...)
 		out, err := exec.CommandContext(t.Context(), debian.Program(t, "node", "nodejs"), args...).CombinedOutput()
 		if _, ok := errors.AsType[*exec.ExitError](err); !ok {

@@ -10,6 +10,15 @@ const { createGenerator } = load("ts-json-schema-generator");
 const Ajv = load("ajv");
 const ajv = new Ajv({ allErrors: true, strict: false, allowUnionTypes: true });
 
+// The types of Grafana 10 import their own package by its name.
+const self = path.join(modules, name, "node_modules", "@grafana", "schema");
+fs.mkdirSync(path.dirname(self), { recursive: true });
+try {
+  fs.symlinkSync("../..", self);
+} catch (e) {
+  if (e.code !== "EEXIST") throw e;
+}
+
 const found = {};
 (function walk(dir) {
   for (const e of fs.readdirSync(dir, { withFileTypes: true })) {
