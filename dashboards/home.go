@@ -73,9 +73,9 @@ func (d *desk) home() {
 	}
 	s.put(sortedBy(table("Tenants and what they lack", "What a team should have and does not; oriel tenants show has the page that mends it.", prom, []column{
 		{field: "tenant", title: "Tenant"}, {field: "Value #A", title: "No metrics", unit: "bool_yes_no"}, {field: "Value #B", title: "No logs", unit: "bool_yes_no"},
-		{field: "Value #C", title: "Logs without structure", unit: "bool_yes_no"}, {field: "Value #D", title: "No health endpoint", unit: "bool_yes_no"}, {field: "Value #E", title: "Things", unit: "short"},
-	}, what("A", "metrics"), what("B", "logs"), what("C", "structured logs"), what("D", "health endpoint"),
-		instant("E", sumBy("cluster, tenant", selTenant(lacking)), "")), "Things"), 24, 8)
+		{field: "Value #C", title: "Logs without structure", unit: "bool_yes_no"}, {field: "Value #D", title: "No health endpoint", unit: "bool_yes_no"}, {field: "Value #E", title: "No alert contact", unit: "bool_yes_no"}, {field: "Value #F", title: "Things", unit: "short"},
+	}, what("A", "metrics"), what("B", "logs"), what("C", "structured logs"), what("D", "health endpoint"), what("E", "alert contact"),
+		instant("F", sumBy("cluster, tenant", selTenant(lacking)), "")), "Things"), 24, 8)
 
 	s.row("Who is heavy")
 	heavy := func(title, about, unit, resource string) panel {

@@ -38,14 +38,23 @@ type Facts struct {
 	Leveled    int      // those of them with a level
 	LogsErr    error    // why they cannot be told now
 	Probes     int      // addresses that the namespaces' annotations name
+	Contact    Contact
 }
 
 // Checks says what a tenant lacks. The order is always the same.
 func Checks(f Facts) []Check {
-	return []Check{metricsCheck(f), logsCheck(f), structureCheck(f), healthCheck(f), {
-		Name: "alert contact", State: CheckUnknown, Page: "docs/grafana.md",
-		Detail: "Not known here: who is told of alerts is kept in Grafana, and Oriel does not read it.",
-	}}
+	return []Check{metricsCheck(f), logsCheck(f), structureCheck(f), healthCheck(f), contactCheck(f)}
+}
+
+func contactCheck(f Facts) Check {
+	const name, page = "alert contact", "docs/grafana.md"
+	switch {
+	case !f.Contact.Known:
+		return Check{name, CheckUnknown, "Not known now: who is told of alerts is kept in Grafana, and it does not say.", page}
+	case f.Contact.Name == "":
+		return Check{name, CheckMissing, "Nobody is told of alerts: Grafana has no contact point that a notification policy leads to.", page}
+	}
+	return Check{name, CheckOK, "Alerts go to the contact point " + f.Contact.Name + ".", ""}
 }
 
 func metricsCheck(f Facts) Check {

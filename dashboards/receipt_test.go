@@ -29,6 +29,8 @@ func TestChecks(t *testing.T) {
 		{"half of them structured", Facts{Records: 200, Leveled: 100}, "missing ok ok missing unknown"},
 		{"the kubelet's probes", Facts{Metrics: []string{"prober_probe_total"}}, "missing missing unknown ok unknown"},
 		{"a blackbox exporter", Facts{Metrics: []string{"probe_success"}}, "missing missing unknown ok unknown"},
+		{"nobody is told", Facts{Contact: Contact{Known: true}}, "missing missing unknown missing missing"},
+		{"somebody is told", Facts{Contact: Contact{Known: true, Name: "pager"}}, "missing missing unknown missing ok"},
 		{"no metric store", Facts{MetricsErr: down}, "unknown missing unknown unknown unknown"},
 		{"no log store", Facts{LogsErr: down}, "missing unknown unknown missing unknown"},
 	} {

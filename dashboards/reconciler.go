@@ -36,6 +36,13 @@ type Annotator interface {
 	Annotate(ctx context.Context, n Names, moments []Moment) ([]Change, error)
 }
 
+// A Contacter is a Target that knows who is told of a tenant's alerts.
+type Contacter interface {
+	// Contact gives somebody who is told; "" for nobody. known is false where that
+	// cannot be told.
+	Contact(ctx context.Context, n Names) (name string, known bool, err error)
+}
+
 // Credential is the read token that goes into a window's data sources.
 type Credential struct {
 	ID     string // not a secret: marks which token the data sources hold
@@ -114,6 +121,7 @@ type Reconciler struct {
 	written  written
 	receipts receipts
 	drawn    sync.Map // tenant.ID to [32]byte: the metrics that its window was made for last
+	contacts sync.Map // tenant.ID to contact, as it was asked last
 	marked   sync.Map // tenant.ID to []Moment: the moments that were marked last
 	changes  *prometheus.CounterVec
 	refused  *prometheus.CounterVec
@@ -309,6 +317,7 @@ func (r *Reconciler) remove(ctx context.Context, id tenant.ID) error {
 	}
 	r.drawn.Delete(id)
 	r.marked.Delete(id)
+	r.contacts.Delete(id)
 	return r.vault.forget(id)
 }
 

@@ -15,6 +15,17 @@ const receiptRecords = 200
 
 // receipt says what a tenant got and what it lacks, as far as the scope sees it.
 func (g *gateway) receipt(ctx context.Context, scope tenant.Read, id tenant.ID) dashboards.Receipt {
+	return g.receiptOf(ctx, scope, id, contactAge)
+}
+
+// How old the answer to who is told of alerts may be: of a receipt that somebody
+// reads, and of what all tenants lack.
+const (
+	contactAge    = 30 * time.Second
+	contactAgeMax = 30 * time.Minute
+)
+
+func (g *gateway) receiptOf(ctx context.Context, scope tenant.Read, id tenant.ID, age time.Duration) dashboards.Receipt {
 	var f dashboards.Facts
 	scope = scope.Narrow(id)
 	if scope.Empty() {
@@ -28,6 +39,9 @@ func (g *gateway) receipt(ctx context.Context, scope tenant.Read, id tenant.ID) 
 		for _, n := range t.Namespaces {
 			f.Probes += len(n.Probes)
 		}
+	}
+	if f.Contact, err = g.windows.Contact(ctx, id, age); err != nil {
+		g.log.Warn("the receipt does not say who is told of alerts", "tenant", string(id), "error", err)
 	}
 	now := time.Now()
 	from := now.Add(-inventoryOf)

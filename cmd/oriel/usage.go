@@ -76,7 +76,7 @@ func (g *gateway) watchLacks(ctx context.Context) error {
 			if time.Since(t.Since) < movingIn {
 				due[id] = time.Now().Add(lacksSoon)
 			}
-			g.lacking.set(id, g.receipt(ctx, g.access.TenantRead(id), id).Checks)
+			g.lacking.set(id, g.receiptOf(ctx, g.access.TenantRead(id), id, contactAgeMax).Checks)
 			break // the others another time
 		}
 		select {

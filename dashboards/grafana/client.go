@@ -59,6 +59,7 @@ type Client struct {
 var (
 	_ dashboards.Target    = (*Client)(nil)
 	_ dashboards.Annotator = (*Client)(nil)
+	_ dashboards.Contacter = (*Client)(nil)
 )
 
 // New checks the options; it does not call Grafana.

@@ -21,6 +21,8 @@ type org struct {
 	rules       map[string]map[string]any
 	panels      map[string]map[string]any
 	annotations map[int]annotation
+	contacts    []map[string]any // beside the one that every organisation has
+	receiver    string           // of the one policy below the default
 	// intervals of groups of rules in seconds, by folder and group.
 	intervals map[string]int
 }
@@ -65,6 +67,7 @@ func (g *Grafana) routes() {
 	g.boardRoutes()
 	g.annotationRoutes()
 	g.queryRoute()
+	g.contactRoutes()
 }
 
 func (g *Grafana) orgRoutes() {
