@@ -29,6 +29,16 @@ func overview(d *desk) {
 	s.put(d.toLogs(withSteps(alone(reduced(stat("Error logs", "Log records of level error or fatal in the range.", "short", es,
 		logsCount("A", logsQuery(logsWrong), "")), "sum")), "green", 1, "orange", 100, "red"), logsWrong), 4, 5)
 
+	if d.has(probeSuccess) {
+		s.put(table("Probes", "The addresses of oriel/probe: whether they answer, and how fast.", prom, []column{
+			{field: "cluster", title: "Cluster"}, {field: "namespace", title: "Namespace"}, {field: "target", title: "Address"},
+			{field: "Value #A", title: "Answers", unit: "bool_yes_no"}, {field: "Value #B", title: "Duration", unit: "s"}, {field: "Value #C", title: "Answered in the range", unit: "percentunit"},
+		},
+			instant("A", "min by (cluster, namespace, target) ("+sel(probeSuccess)+")", ""),
+			instant("B", maxBy("cluster, namespace, target", sel("probe_duration_seconds")), ""),
+			instant("C", "avg by (cluster, namespace, target) (avg_over_time("+sel(probeSuccess)+"[$__range]))", "")), 24, 5)
+	}
+
 	s.row("Is it the platform?")
 	s.put(withSteps(quiet(stat("Metrics arrive", "Seconds since the newest sample came in, a cluster. A cluster that is cut off is behind by more than a scrape.", "s", prom,
 		instant("A", freshness("cluster"), "{{cluster}}"))), "green", 60, "orange", 180, "red"), 6, 4)

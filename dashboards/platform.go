@@ -51,6 +51,8 @@ const (
 	agentRefused  = "oriel_agent_refused_samples_total"
 	scrapeFailing = "oriel_scrape_failing"
 	scrapeRefused = "oriel_scrape_refused"
+	probeRefused  = "oriel_probe_refused"
+	probeSuccess  = "probe_success"
 	limitUsed     = "oriel_limit_used"
 	limitOf       = "oriel_limit"
 	lacking       = "oriel_lacks"
@@ -109,13 +111,18 @@ func (d *desk) agents() {
 	for _, p := range ps {
 		d.sheet.put(p, 24/min(len(ps), 4), 7)
 	}
-	if d.has(scrapeFailing, scrapeRefused) {
+	if d.has(scrapeFailing, scrapeRefused, probeRefused) {
 		d.sheet.row("What is not scraped, and why")
 	}
 	if d.has(scrapeFailing) {
 		d.sheet.put(table("Scrapes that fail", "Targets whose last scrape failed.", d.prom, []column{
 			{field: "cluster", title: "Cluster"}, {field: "namespace", title: "Namespace"}, {field: "job", title: "Job"}, {field: "pod", title: "Pod"}, {field: "reason", title: "Reason"},
 		}, instant("A", maxBy("cluster, namespace, job, pod, reason", sel(scrapeFailing))+" == 1", "")), 12, 7)
+	}
+	if d.has(probeRefused) {
+		d.sheet.put(table("Addresses that are not probed", "What oriel/probe names and no pod of the namespace's own services answers for.", d.prom, []column{
+			{field: "cluster", title: "Cluster"}, {field: "namespace", title: "Namespace"}, {field: "target", title: "Address"}, {field: "reason", title: "Reason"},
+		}, instant("A", maxBy("cluster, namespace, target, reason", sel(probeRefused))+" == 1", "")), 12, 7)
 	}
 	if d.has(scrapeRefused) {
 		d.sheet.put(table("Refused", "What pods and monitors ask for that is not done; the Event on the object has the sentence.", d.prom, []column{

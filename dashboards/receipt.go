@@ -50,7 +50,7 @@ func contactCheck(f Facts) Check {
 	const name, page = "alert contact", "docs/grafana.md"
 	switch {
 	case !f.Contact.Known:
-		return Check{name, CheckUnknown, "Not known now: who is told of alerts is kept in Grafana, and it does not say.", page}
+		return Check{name, CheckUnknown, "Not known here: who is told of alerts is kept in Grafana, and no Grafana says.", page}
 	case f.Contact.Name == "":
 		return Check{name, CheckMissing, "Nobody is told of alerts: Grafana has no contact point that a notification policy leads to.", page}
 	}
@@ -118,10 +118,10 @@ func healthCheck(f Facts) Check {
 	switch {
 	case probed:
 		return Check{name, CheckOK, "Results of probes come in.", ""}
-	case f.Probes > 0:
-		return Check{name, CheckOK, fmt.Sprintf("The namespaces' annotations name %s.", count(f.Probes, "address", "addresses")), ""}
 	case f.MetricsErr != nil:
 		return Check{name, CheckUnknown, "Not known now: the metric store does not answer.", page}
+	case f.Probes > 0:
+		return Check{name, CheckMissing, fmt.Sprintf("The namespaces' annotations name %s, and no probe's results come in: the dashboard Platform says what is not probed, and why.", count(f.Probes, "address", "addresses")), page}
 	}
 	return Check{name, CheckMissing, "No namespace names an address in its probe annotation, and no probe's results come in.", page}
 }

@@ -21,12 +21,13 @@ func TestChecks(t *testing.T) {
 		want string // states of metrics, logs, structured logs, health endpoint, alert contact
 	}{
 		{"nothing yet", Facts{}, "missing missing unknown missing unknown"},
-		{"all well", Facts{Metrics: []string{"shop_orders_total", "up"}, Records: 200, Leveled: 190, Probes: 1}, "ok ok ok ok unknown"},
+		{"all well", Facts{Metrics: []string{"shop_orders_total", "up", "probe_success"}, Records: 200, Leveled: 190, Probes: 1}, "ok ok ok ok unknown"},
 		{"the language's own metrics are a program's", Facts{Metrics: []string{"go_goroutines"}}, "ok missing unknown missing unknown"},
 		{"the platform's are not", Facts{Metrics: []string{"container_memory_rss", "kube_pod_info", "oriel_agent_up"}}, "missing missing unknown missing unknown"},
 		{"a target that never answered", Facts{Metrics: []string{"scrape_duration_seconds", "up"}}, "missing missing unknown missing unknown"},
 		{"plain lines", Facts{Records: 200, Leveled: 99}, "missing ok missing missing unknown"},
 		{"half of them structured", Facts{Records: 200, Leveled: 100}, "missing ok ok missing unknown"},
+		{"an address, and nothing comes of it", Facts{Probes: 1}, "missing missing unknown missing unknown"},
 		{"the kubelet's probes", Facts{Metrics: []string{"prober_probe_total"}}, "missing missing unknown ok unknown"},
 		{"a blackbox exporter", Facts{Metrics: []string{"probe_success"}}, "missing missing unknown ok unknown"},
 		{"nobody is told", Facts{Contact: Contact{Known: true}}, "missing missing unknown missing missing"},

@@ -39,7 +39,7 @@ func everything() Input {
 		"kubelet_volume_stats_capacity_bytes", "kubelet_volume_stats_available_bytes", "kube_resourcequota",
 		"http_requests_total", "http_request_duration_seconds_bucket", "http_request_duration_seconds_count", "http_request_duration_seconds_sum",
 		"orders_total", "queue_depth", "upload_bytes_bucket", "upload_bytes_count", "upload_bytes_sum", "payment_seconds", "job_seconds_sum", "job_seconds_count",
-		"a.dotted.total", "go_goroutines", "process_open_fds", "process_start_time_seconds", agentUp, agentLag, agentGaps, agentRefused, agentSkew, scrapeFailing, scrapeRefused, limitUsed, limitOf)
+		"a.dotted.total", "go_goroutines", "process_open_fds", "process_start_time_seconds", agentUp, agentLag, agentGaps, agentRefused, agentSkew, scrapeFailing, scrapeRefused, limitUsed, limitOf, probeSuccess, probeRefused)
 	in.Own = Inventory(in.Metrics, func(name string) Seen {
 		return map[string]Seen{
 			"http_requests_total": {Type: "counter", Labels: map[string]int{"code": 3, "handler": 4}},

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -19,6 +21,7 @@ import (
 	"github.com/oriel-project/oriel/logging/journal"
 	"github.com/oriel-project/oriel/metrics"
 	"github.com/oriel-project/oriel/metrics/losses"
+	probing "github.com/oriel-project/oriel/metrics/probe"
 	"github.com/oriel-project/oriel/metrics/scrape"
 	"github.com/oriel-project/oriel/tenant"
 	"github.com/oriel-project/oriel/tenant/access"
@@ -42,6 +45,7 @@ type edge struct {
 	forward *forward.Server
 	journal *journal.Intake
 	losses  *losses.Losses
+	prober  *probing.Prober                // nil where no cluster is watched
 	sources []func(context.Context) error // journals that are read from here
 }
 
@@ -103,6 +107,12 @@ func newEdge(o edgeOptions) (*edge, error) {
 				e.logs.decided(ds)
 				e.scraper.Reload()
 			},
+		})
+	}
+	if o.kube != nil {
+		e.prober = probing.New(probing.Options{
+			Targets: func() []probing.Target { return probed(e.watcher.Probes(), o.owned) },
+			Resolve: probing.Pods(o.kube, pods.Core().V1().Pods().Lister()), Appendable: o.samples, Logger: o.log,
 		})
 	}
 	keys, scopes, err := forwardKeys(o.cfg)
@@ -239,11 +249,24 @@ func kubeletOptions(cfg *config.Config, account *rest.Config, logger *slog.Logge
 	return o
 }
 
+// probed are the addresses of namespaces that are somebody's, in order.
+func probed(named map[string][]string, owned func(namespace string) (tenant.ID, bool)) (out []probing.Target) {
+	for _, ns := range slices.Sorted(maps.Keys(named)) {
+		if _, ok := owned(ns); !ok {
+			continue
+		}
+		for _, a := range named[ns] {
+			out = append(out, probing.Target{Namespace: ns, Address: a})
+		}
+	}
+	return out
+}
+
 // Run watches and scrapes until ctx ends.
 func (e *edge) Run(ctx context.Context) error {
 	fs := append([]func(context.Context) error{e.scraper.Run, e.losses.Run}, e.sources...)
 	if e.watcher != nil {
-		fs = append(fs, e.watcher.Run, e.logs.Run)
+		fs = append(fs, e.watcher.Run, e.logs.Run, e.prober.Run)
 	}
 	return runAll(ctx, fs...)
 }

@@ -231,6 +231,18 @@ func (w *Watcher) Claims(namespace string) bool {
 	return err == nil && ns.Annotations[w.o.Prefix+tenant.AnnotationTenant] != ""
 }
 
+// Probes gives the addresses that namespaces which carry the tenant annotation name
+// in their probe annotation, by namespace, whatever central has made of them.
+func (w *Watcher) Probes() map[string][]string {
+	out := map[string][]string{}
+	for _, c := range w.look().claims {
+		if len(c.Probes) > 0 {
+			out[c.Namespace] = c.Probes
+		}
+	}
+	return out
+}
+
 // Since tells when the namespace of that name was made; the zero time where none is
 // known here.
 func (w *Watcher) Since(namespace string) time.Time {

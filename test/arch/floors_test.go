@@ -76,6 +76,7 @@ var floors = map[string]int{
 	"metrics/agents":         5,
 	"metrics/otlp":           5,
 	"metrics/promapi":        5,
+	"metrics/probe":          5,
 	"metrics/self":           5,
 	"metrics/usage":          5,
 	"metrics/remote":         5,
@@ -114,7 +115,7 @@ var rooms = []struct {
 	why     string
 }{
 	{"github.com/prometheus/prometheus/", []string{"metrics", "test/agentbench"}, "Prometheus' vocabulary stays under metrics/"},
-	{"k8s.io/", []string{"tenant/kube", "tenant/access", "metrics/scrape", "logging/pods", "logging/events", "internal/kubeevent", "test/kubetest", "cmd/oriel"}, "client-go stays with those who watch, ask for access, or discover targets"},
+	{"k8s.io/", []string{"tenant/kube", "tenant/access", "metrics/scrape", "metrics/probe", "logging/pods", "logging/events", "internal/kubeevent", "test/kubetest", "cmd/oriel"}, "client-go stays with those who watch, ask for access, or discover targets"},
 	{"go.opentelemetry.io/collector", []string{"logging/otlp", "metrics/otlp"}, "OpenTelemetry's data model is the OTLP receivers' business"},
 	{"github.com/tinylib/msgp", []string{"logging/forward"}, "msgpack is the forward protocol's business"},
 	{"github.com/grafana-tools/sdk", []string{"dashboards/grafana"}, "Grafana's HTTP API has one client"},
