@@ -45,7 +45,7 @@ type edge struct {
 	forward *forward.Server
 	journal *journal.Intake
 	losses  *losses.Losses
-	prober  *probing.Prober                // nil where no cluster is watched
+	prober  *probing.Prober               // nil where no cluster is watched
 	sources []func(context.Context) error // journals that are read from here
 }
 
