@@ -58,3 +58,50 @@ func BenchmarkOperator(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkTenancy is the same query over a scope of one tenant and over its
+// database alone.
+func BenchmarkTenancy(b *testing.B) {
+	const series = 20_000
+	at := time.Now()
+	s, err := Open(b.TempDir(), Options{Silences: func() map[string]int64 { return nil }})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	app := s.Appender(context.Background(), scopetest.Write("a"))
+	for j := range series {
+		ls := labels.FromStrings(model.MetricNameLabel, fmt.Sprint("m", j%100), "namespace", "shop", "pod", fmt.Sprint("pod-", j/100), "job", "app", "instance", "10.0.0.1:8080")
+		for i := range 20 {
+			if _, err := app.Append(0, ls, 0, at.Add(time.Duration(15*i-300)*time.Second).UnixMilli(), float64(j*i), nil, nil, storage.AOptions{}); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	if err := app.Commit(); err != nil {
+		b.Fatal(err)
+	}
+	db, err := s.database("a")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.release()
+	engine := promqltest.NewTestEngine(b, false, 0, 50_000_000)
+	for _, c := range []struct {
+		name string
+		q    storage.Queryable
+	}{{"alone", db.db}, {"scoped", s.Queryable(scopetest.Read("a"))}} {
+		b.Run(c.name, func(b *testing.B) {
+			for b.Loop() {
+				q, err := engine.NewInstantQuery(context.Background(), c.q, nil, `sum by (__name__) ({job="app"})`, at)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if res := q.Exec(context.Background()); res.Err != nil {
+					b.Fatal(res.Err)
+				}
+				q.Close()
+			}
+		})
+	}
+}
