@@ -132,7 +132,8 @@ func FuzzPodOfRecord(f *testing.F) {
 	f.Add(`{"kubernetes":{},"kubernetes":{"a":[1,{"b":"\""}]}}`, "var.log.pods.n_p_01234567-89ab-cdef-0123-456789abcdef.c.0.log")
 	f.Add(`{"kubernetes.labels":1,"container_name":"/k8s_c.1_p_n_u_0"}`, "")
 	pods := anyPod{}
-	s := &logging.Stamper{Pods: pods, PodsOf: "eu-1"}
+	f.Add(`{"kubernetes":{"pod_name":"p","namespace_name":"n"},"log":"behind\n"}`, "")
+	s, plain := &logging.Stamper{Pods: pods, PodsOf: "eu-1"}, &logging.Stamper{}
 	w := scopetest.WriteCluster(tenant.Cluster{Name: "eu-1"}, scopetest.Owners{})
 	f.Fuzz(func(t *testing.T, doc, tag string) {
 		rec, err := s.Stamp(w, logging.Raw{Source: []byte(doc), Tag: tag, AddFields: true})
@@ -141,6 +142,10 @@ func FuzzPodOfRecord(f *testing.F) {
 		}
 		if !json.Valid(rec.Source) {
 			t.Fatalf("%s\n%s", doc, rec.Source)
+		}
+		again, err := plain.Stamp(w, logging.Raw{Source: rec.Source})
+		if err != nil || again.Message != rec.Message {
+			t.Fatalf("%s: message %q, and %q (%v) of %s", doc, rec.Message, again.Message, err, rec.Source)
 		}
 		var before, after map[string]any
 		doc = strings.ToValidUTF8(doc, "\uFFFD") // as it is stored
