@@ -62,6 +62,15 @@ const (
 	Refused Op = "refused" // not written: somebody else's has its place
 )
 
+// RefusedError is why an object was not written, in a sentence for the tenant's
+// people: it goes into the status of their namespaces.
+type RefusedError struct{ Reason string }
+
+func (e *RefusedError) Error() string { return e.Reason }
+
+// Told gives the sentence; tenant.Loop asks for it.
+func (e *RefusedError) Told() string { return e.Reason }
+
 // Change is one thing a Target did, or would not do.
 type Change struct {
 	Op     Op

@@ -2,6 +2,7 @@ package tenant
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -74,6 +75,7 @@ type item struct {
 	since    time.Time // Tenant.Since: another one is another onboarding
 	start    time.Time // where stages are measured from
 	finished map[string]float64
+	told     map[string]string // by stage: why it is not done, in words for the tenant's people
 }
 
 // NewLoop makes a loop that does nothing until Run. Add works before.
@@ -115,7 +117,7 @@ func (l *Loop) add(id ID, to lane) *item {
 	it := l.items[id]
 	if it == nil {
 		n := len(l.o.Reconcilers)
-		it = &item{need: make([]bool, n), fails: make([]int, n), retry: make([]*time.Timer, n), start: l.o.Clock(), finished: map[string]float64{}}
+		it = &item{need: make([]bool, n), fails: make([]int, n), retry: make([]*time.Timer, n), start: l.o.Clock(), finished: map[string]float64{}, told: map[string]string{}}
 		l.items[id] = it
 	}
 	for i := range it.need {
@@ -296,6 +298,13 @@ func (l *Loop) through(id ID, it *item, i int, t Tenant, exists bool, began time
 		l.o.OnStage(id, stage, l.o.Clock().Sub(began), err)
 		l.mu.Lock()
 		defer l.mu.Unlock()
+		delete(it.told, stage)
+		if t, ok := errors.AsType[interface {
+			error
+			Told() string
+		}](err); ok {
+			it.told[stage] = t.Told()
+		}
 		if l.ended || it.need[i] {
 			return // asked for again meanwhile: no need to wait
 		}
@@ -315,6 +324,7 @@ func (l *Loop) through(id ID, it *item, i int, t Tenant, exists bool, began time
 	}
 	l.mu.Lock()
 	it.fails[i] = 0
+	delete(it.told, stage)
 	took, first := time.Duration(0), false
 	if exists && it.exists && it.since.Equal(t.Since) {
 		took, first = l.finish(it, stage)
@@ -374,7 +384,8 @@ func (l *Loop) Mark(id ID, stage string) {
 
 // Stages gives how many seconds after the onboarding each finished stage was
 // done (after the start of the process for a tenant that is older), and the
-// reconcilers that have not succeeded yet, in their order.
+// reconcilers that have not succeeded yet, in their order, with the reason in
+// brackets where the error says one for the tenant's people by a method Told.
 func (l *Loop) Stages(id ID) (done map[string]float64, missing []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -382,7 +393,15 @@ func (l *Loop) Stages(id ID) (done map[string]float64, missing []string) {
 	if it := l.items[id]; it != nil {
 		maps.Copy(done, it.finished)
 	}
-	return done, l.missing(&item{finished: done})
+	missing = l.missing(&item{finished: done})
+	if it := l.items[id]; it != nil {
+		for i, stage := range missing {
+			if why := it.told[stage]; why != "" {
+				missing[i] += " (" + why + ")"
+			}
+		}
+	}
+	return done, missing
 }
 
 // missing gives the reconcilers that have not succeeded yet, in their order.

@@ -347,3 +347,36 @@ func TestLoopOutlivesABrokenReconciler(t *testing.T) {
 		stop() // while it hangs
 	})
 }
+
+type told string
+
+func (e told) Error() string { return "inside: " + string(e) }
+func (e told) Told() string  { return string(e) }
+
+type refusing struct{ err error }
+
+func (r *refusing) Name() string                               { return "x" }
+func (r *refusing) Reconcile(context.Context, tenant.ID) error { return r.err }
+
+// TestLoopTellsWhy: what is meant for the tenant's people stands beside the stage,
+// what is not does not.
+func TestLoopTellsWhy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := &fixed{}
+		dir.put("shop")
+		r := &refusing{fmt.Errorf("apply: %w", errors.Join(told("rename yours")))}
+		l, stop := start(t, tenant.LoopOptions{Directory: dir, Reconcilers: []tenant.Reconciler{r}})
+		defer stop()
+		for _, c := range []struct {
+			err  error
+			want string
+		}{{r.err, "x (rename yours)"}, {errors.New("password wrong"), "x"}} {
+			r.err = c.err
+			l.Add("shop")
+			synctest.Wait()
+			if _, missing := l.Stages("shop"); !slices.Equal(missing, []string{c.want}) {
+				t.Errorf("missing %q, want %q", missing, c.want)
+			}
+		}
+	})
+}

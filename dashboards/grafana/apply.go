@@ -38,7 +38,7 @@ func (p *pass) removed(object, uid string) {
 
 func (p *pass) refuse(object, name, reason string) {
 	p.did(dashboards.Refused, object, name, reason)
-	p.errs = append(p.errs, errors.New(reason))
+	p.errs = append(p.errs, &dashboards.RefusedError{Reason: reason})
 }
 
 // Apply implements dashboards.Target.
