@@ -87,10 +87,7 @@ func (s *Store) flush() error {
 // cut has the writer begin a new log file and gives the last one before it; 0
 // where there is nothing in them. What comes from now on stays loose.
 func (s *Store) cut() (upTo uint64, err error) {
-	s.mu.RLock()
-	active := s.active().number
-	s.mu.RUnlock()
-	s.bound(active)
+	s.bound(s.active().number)
 	req := &request{rotate: true, answer: make(chan error, 1)}
 	s.queue <- req // the writer ends after all flushes
 	err = <-req.answer

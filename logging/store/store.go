@@ -442,7 +442,11 @@ func (s *Store) Close() error {
 }
 
 // active is the file that is written to. Only the writer changes which.
-func (s *Store) active() *file { return s.logs[len(s.logs)-1] }
+func (s *Store) active() *file {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.logs[len(s.logs)-1]
+}
 
 // measure sets the gauges of the files; the lock is held, or nobody else is there.
 func (s *Store) measure() {

@@ -373,7 +373,10 @@ func (s *Store) rotate(req *request) error {
 	req.next = s.nextSeq
 	if f.size == headerLen && s.broken == nil {
 		// Nothing to rotate: the files before, if there are any, are to be written.
-		if len(s.logs) > 1 {
+		s.mu.RLock()
+		before := len(s.logs) > 1
+		s.mu.RUnlock()
+		if before {
 			req.upTo = f.number - 1
 			// What is committed to this file from now on is not to be written with
 			// them: it would be read again from the log, and be there twice.
@@ -520,6 +523,8 @@ func (s *Store) ready(rotate bool) error {
 // nextSeqFloor is the first seq that a new file may hold: that of the commit
 // under way has been given out already.
 func (s *Store) nextSeqFloor() uint64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
 	floor := uint64(1)
 	for _, f := range s.logs {
 		floor = max(floor, f.firstSeq, f.lastSeq+1)
