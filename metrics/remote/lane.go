@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 const (
@@ -16,8 +17,10 @@ const (
 	windowItemsMax  = 1024
 	requestBytesMax = 1 << 20
 	requestsMax     = 8 // at once, of different owners
-	// gatherFrom is how many requests of one owner wait before they are put together.
+	// gatherFrom is how many requests of one owner wait before they are put together,
+	// where the first has waited for gatherAge: a burst of scrapes has gone by then.
 	gatherFrom = 32
+	gatherAge  = 2 * time.Second
 )
 
 // lane is one queue on its way to the receiver. What the receiver answered is
@@ -122,7 +125,8 @@ func (l *lane) next(ctx context.Context) ([]*parcel, uint64, error) {
 // window reads what is there, at least one item, and gives the parcels and the
 // position that is behind them.
 func (l *lane) window(ctx context.Context) (out []*parcel, pos uint64, err error) {
-	pos = l.sent.Load()
+	from := l.sent.Load()
+	pos = from
 	for n, size := 0, 0; n < windowItemsMax && size < windowBytesMax; n++ {
 		if n > 0 && !l.q.More(pos) {
 			break
@@ -143,6 +147,9 @@ func (l *lane) window(ctx context.Context) (out []*parcel, pos uint64, err error
 			continue
 		}
 		out = append(out, &parcel{owner: owner, items: [][]byte{item}, bodies: [][]byte{body}, has: has, bytes: len(body)})
+	}
+	if l.s.opts.Clock().Sub(l.q.At(from)) < gatherAge {
+		return out, pos, nil
 	}
 	return gather(out), pos, nil
 }
