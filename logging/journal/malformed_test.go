@@ -1,6 +1,8 @@
 package journal
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -75,5 +77,35 @@ func TestMalformedEntryIsPassedOver(t *testing.T) {
 	}
 	if want := []string{"", "entries=s=a;i=2;b=b;m=1;t=1;x=1", "entries=s=a;i=3:1:"}; !slices.Equal(asked[:3], want) {
 		t.Errorf("asked for %q, want %q", asked, want)
+	}
+}
+
+// failing is a store that fails for good.
+type failing struct{}
+
+func (failing) Append(context.Context, tenant.Write, logging.Batch) ([]logging.ItemResult, error) {
+	return nil, errors.New("a bad disk")
+}
+
+// An entry that does not read is not passed over while what is before it could not be
+// stored: it would never come again.
+func TestNothingIsPassedOverThatIsNotStored(t *testing.T) {
+	body := numbered("a", 1, "") + numbered("a", 2, "") + "__CURSOR=s=a;i=3\nMESSAGE\n\x03\x00\x00\x00\x00\x00\x00\x00abcdef\n\n"
+	file := filepath.Join(t.TempDir(), "cursor")
+	store := mem.New(mem.Options{})
+	src := &source{kind: "pull", name: "node", file: file, scope: func() tenant.Write { return scopetest.Write("shop") }}
+	take := func(to logging.Appender) {
+		src.s = New(Options{Appender: to, Stamper: &logging.Stamper{}})
+		t.Log(src.take(t.Context(), strings.NewReader(body), func() {}, 0))
+	}
+	take(failing{})
+	take(failing{})
+	if src.at.Cursor != "" {
+		t.Errorf("reading goes on behind %q, and nothing is stored", src.at.Cursor)
+	}
+	take(store)
+	take(store)
+	if got := len(stored(t, store)); got != 2 || !src.at.Past {
+		t.Errorf("%d entries are stored, want 2; passed over: %v", got, src.at.Past)
 	}
 }

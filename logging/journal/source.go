@@ -131,7 +131,7 @@ func (src *source) take(ctx context.Context, r io.Reader, stop func(), since tim
 		return src.save(false)
 	}
 	err := u.run(ctx)
-	if errors.As(err, new(exportError)) && ctx.Err() == nil {
+	if errors.As(err, new(exportError)) && !u.failed && ctx.Err() == nil {
 		src.passOver(valueOf(u.in.fields, "__CURSOR"))
 	}
 	return err

@@ -33,6 +33,7 @@ type stream struct {
 	batch  []logging.Record
 	bytes  int
 	cursor string // of the last entry of the batch
+	failed bool   // what was read could not be stored
 }
 
 // entry is one on its way to a batch.
@@ -141,6 +142,7 @@ func (u *stream) flush(ctx context.Context) error {
 	u.batch, u.bytes = nil, 0
 	err := u.append(ctx, b)
 	if err != nil {
+		u.failed = true
 		u.s.records.WithLabelValues("withheld").Add(float64(len(b.Records)))
 		return err
 	}
