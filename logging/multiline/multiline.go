@@ -15,6 +15,7 @@ package multiline
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -285,6 +286,9 @@ type plan struct {
 	order
 }
 
+// errUnfinished is of lines whose batch ended without a word: in a panic.
+var errUnfinished = errors.New("the batch that the lines were joined to was not stored")
+
 func (p *plan) fail(err error) error {
 	for _, g := range p.ends {
 		g.err = err
@@ -305,6 +309,7 @@ func (j *Joiner) end(p *plan) {
 // settle does so for groups that are durable.
 func (p *plan) settle(groups []*group) {
 	for _, g := range groups {
+		g.err = nil
 		close(g.done)
 	}
 	p.ends = slices.DeleteFunc(p.ends, func(g *group) bool { return slices.Contains(groups, g) })
@@ -363,7 +368,7 @@ func (j *Joiner) join(records []logging.Record, m *memo, hold, lend bool) plan {
 	}
 	for key, g := range open {
 		if hold && j.held[key] == nil && !g.full(&j.o) && (g.cut || g.rule != nil && g.rule.open(g.at, g.lines)) {
-			g.closed, g.done = make(chan struct{}), make(chan struct{})
+			g.closed, g.done, g.err = make(chan struct{}), make(chan struct{}), errUnfinished
 			j.held[key] = g
 			p.ends = append(p.ends, g)
 		}
