@@ -1,6 +1,7 @@
 package tsdb
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"runtime"
@@ -30,7 +31,7 @@ func (s *Store) readable(r tenant.Read, mint, maxt int64) ([]*database, error) {
 			})
 			continue
 		}
-		if out[i], errs[i] = s.opened(id); out[i] != nil {
+		if out[i], errs[i] = s.present(id); out[i] != nil {
 			if from, to := out[i].span(); !r.All() || from <= maxt && to >= mint {
 				out[i].touch(now)
 			}
@@ -80,10 +81,16 @@ func releaseAll(dbs []*database) {
 	}
 }
 
-// sleeps reports whether the tenant's database is closed for being idle.
-func (s *Store) sleeps(id tenant.ID) bool {
+// present gives the tenant's database, acquired, and opens it where it is closed for
+// being idle: whoever saw it open a moment ago must not find none. Without one: as
+// opened.
+func (s *Store) present(id tenant.ID) (*database, error) {
 	s.mu.RLock()
-	defer s.mu.RUnlock()
-	_, is := s.asleep[id]
-	return is
+	db, err := s.openedNow(id)
+	_, idle := s.asleep[id]
+	s.mu.RUnlock()
+	if db == nil && idle && !errors.Is(err, errClosed) {
+		return s.database(id)
+	}
+	return db, err
 }

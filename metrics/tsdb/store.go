@@ -318,6 +318,11 @@ func (s *Store) database(id tenant.ID) (*database, error) {
 func (s *Store) opened(id tenant.ID) (*database, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	return s.openedNow(id)
+}
+
+// openedNow is opened for who holds s.mu.
+func (s *Store) openedNow(id tenant.ID) (*database, error) {
 	if s.closed {
 		return nil, errClosed
 	}
@@ -342,7 +347,6 @@ func (s *Store) Delete(ctx context.Context, id tenant.ID) error {
 	delete(s.dbs, id)
 	delete(s.asleep, id)
 	delete(s.broken, id)
-	delete(s.suspects, id)
 	s.mu.Unlock()
 	if db != nil {
 		if err := db.close(ctx); err != nil {
@@ -363,6 +367,9 @@ func (s *Store) Delete(ctx context.Context, id tenant.ID) error {
 		}
 		return fmt.Errorf("delete the metrics of %s: %w", id, err)
 	}
+	s.mu.Lock()
+	delete(s.suspects, id)
+	s.mu.Unlock()
 	if err := os.RemoveAll(gone); err != nil {
 		return fmt.Errorf("delete the metrics of %s: %w", id, err)
 	}
@@ -374,11 +381,9 @@ func (s *Store) Delete(ctx context.Context, id tenant.ID) error {
 // to to (exclusive; zero: without end), also from the blocks on disk. Exemplars
 // of the namespace, which are kept in memory and few, go as new ones come.
 func (s *Store) Purge(ctx context.Context, id tenant.ID, cluster, namespace string, from, to time.Time) error {
-	db, err := s.opened(id)
+	db, err := s.present(id)
 	if db != nil && db.torn.Load() {
 		db.release()
-		db, err = s.database(id)
-	} else if db == nil && err == nil && s.sleeps(id) {
 		db, err = s.database(id)
 	}
 	if err != nil {
