@@ -136,6 +136,7 @@ func start(t *testing.T, o tenant.LoopOptions) (*tenant.Loop, context.CancelFunc
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- l.Run(ctx) }()
+	synctest.Wait() // it has looked at the directory
 	return l, func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -152,12 +153,11 @@ func TestLoopDeduplicatesAndNeverOverlaps(t *testing.T) {
 		for i := range 5 {
 			id := tenant.ID(fmt.Sprintf("t%d", i))
 			dir.put(id)
-			for range 100 {
-				l.Add(id)
-			}
+			l.Add(id)
 		}
-		time.Sleep(500 * time.Millisecond)
+		synctest.Wait()
 		for range 100 {
+			l.Add("t4") // while it waits: no more
 			l.Add("t0") // while it runs: once more, afterwards
 		}
 		time.Sleep(20 * time.Second)
