@@ -47,6 +47,8 @@ type database struct {
 	ended   atomic.Bool // nobody writes to it any more, also where closing it failed
 	synced  [2]int      // the last segments of wal and wbl that were synced; Sync's own
 	rooted  bool        // and the directories above them; likewise
+	// unsynced says that the engine could not sync its logs itself.
+	unsynced atomic.Bool
 
 	mu      sync.Mutex // guards refs, closing, idle
 	refs    int
@@ -101,7 +103,7 @@ func (d *database) close(ctx context.Context) error {
 // end closes the engine, which makes its logs durable.
 func (d *database) end() error {
 	err := d.db.Close()
-	d.closed.Store(err == nil)
+	d.closed.Store(err == nil && !d.unsynced.Load())
 	d.ended.Store(true)
 	return err
 }
@@ -165,7 +167,7 @@ func (s *Store) openDatabase(id tenant.ID, slot uint64) (*database, error) {
 	if err := errors.Join(finishRepairs(filepath.Join(s.dir, string(id))), s.rewrite(id)); err != nil {
 		return nil, fmt.Errorf("open the metrics database of %s: %w", id, err)
 	}
-	db, err := promtsdb.Open(filepath.Join(s.dir, string(id)), slog.New(&eventLog{id: id, emit: s.opts.OnEvent}), nil, o, nil)
+	db, err := promtsdb.Open(filepath.Join(s.dir, string(id)), slog.New(&eventLog{db: d, emit: s.opts.OnEvent}), nil, o, nil)
 	if err != nil {
 		return nil, fmt.Errorf("open the metrics database of %s: %w", id, err)
 	}
@@ -196,16 +198,23 @@ func (s *Store) blocksToDelete(id tenant.ID, blocks []*promtsdb.Block) map[ulid.
 	return out
 }
 
+// engineNotSynced is what the engine logs where it cannot sync a segment of a log, the
+// last one included, and all that it tells of it.
+const engineNotSynced = "sync previous segment"
+
 // eventLog turns what the engine logs at warning and above into events.
 type eventLog struct {
-	id   tenant.ID
+	db   *database
 	emit func(Event)
 }
 
 func (*eventLog) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelWarn }
 
 func (h *eventLog) Handle(_ context.Context, r slog.Record) error {
-	e := Event{Kind: EventLog, Tenant: h.id, Message: r.Message}
+	if r.Message == engineNotSynced {
+		h.db.unsynced.Store(true)
+	}
+	e := Event{Kind: EventLog, Tenant: h.db.id, Message: r.Message}
 	r.Attrs(func(a slog.Attr) bool {
 		if a.Key == "err" {
 			if err, ok := a.Value.Any().(error); ok {

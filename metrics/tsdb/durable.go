@@ -103,15 +103,16 @@ func (s *Store) Sync() error {
 				mu.Lock()
 				errs, late = append(errs, err), append(late, db)
 				mu.Unlock()
-				continue
 			}
+			continue // all that its logs hold was written anew
 		}
 		used := db.acquire()
 		if !used {
 			// Its log is synced as it is closed. Where that failed its files are there
 			// still, and nobody will write to them as this database.
+			_, gone := os.Stat(filepath.Join(s.dir, string(db.id)))
 			switch {
-			case db.closed.Load():
+			case db.closed.Load(), errors.Is(gone, os.ErrNotExist): // deleted
 				continue
 			case !db.ended.Load():
 				late = append(late, db)
@@ -175,6 +176,13 @@ func (s *Store) suspected(id tenant.ID) bool {
 // mend opens a suspected database anew, which writes its logs again.
 func (s *Store) mend(id tenant.ID) error {
 	db, err := s.database(id)
+	if err == nil && s.suspected(id) { // it had been opened before it was suspected
+		db.writing.Lock()
+		db.torn.Store(true)
+		db.writing.Unlock()
+		db.release()
+		db, err = s.database(id)
+	}
 	if err != nil {
 		return fmt.Errorf("sync the metrics of %s: %w", id, err)
 	}
@@ -237,8 +245,18 @@ func eachSegment(dir string, from int, f func(n int, name string) error) error {
 }
 
 // sync fsyncs the segments of the database's logs that were written since the
-// last time: those before are complete and were synced then.
-func (d *database) sync(dir string, fsync func(*os.File) error) error {
+// last time: those before are complete and were synced then. Where the engine could
+// not sync one of them, the system has told it so, and tells nobody else.
+func (d *database) sync(dir string, fsync func(*os.File) error) (err error) {
+	before := d.synced
+	defer func() {
+		if err == nil && d.unsynced.Load() {
+			err = fmt.Errorf("%w: the engine's log says so", errNotSynced)
+		}
+		if errors.Is(err, errNotSynced) {
+			d.synced = before
+		}
+	}()
 	if !d.rooted { // a new database's own name may not be on disk yet
 		if err := errors.Join(atomicfile.SyncDir(dir), atomicfile.SyncDir(filepath.Dir(dir))); err != nil {
 			return err
