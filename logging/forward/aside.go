@@ -190,6 +190,18 @@ func (t *taker) park(b logging.Batch, later <-chan handed, retry func(error) (ta
 	})
 }
 
+// abandon ends what a panic left: it waits for what is parked of the frames at hand,
+// and gives its room back.
+func (t *taker) abandon() {
+	if p := t.parked; p != nil {
+		t.parked = nil
+		its, _ := p.wait()
+		t.tally.add(&its)
+		t.aside.release(p.bytes)
+	}
+	t.settle()
+}
+
 // leave sets a frame aside that was refused for the quota (err), or of which batches
 // wait (p), and answers it once it is durable. Where that takes longer than
 // RetryTimeMax the connection is closed, as for any other chunk. It reports false

@@ -76,6 +76,7 @@ func (s *Server) serveConn(ctx, work context.Context, nc net.Conn) {
 		// A fault of ours on one connection's bytes must not end everybody's.
 		if p := recover(); p != nil {
 			c.failed(fault{p, debug.Stack()})
+			c.taker.abandon()
 		}
 	}()
 	err := c.serve()
