@@ -97,7 +97,7 @@ var annotationReaders = map[string]func(*annotationParser, *Claim){
 		}
 	},
 	AnnotationProbe: func(p *annotationParser, c *Claim) {
-		c.Probes = p.list(",", "an address such as https://shop.example/health or tcp://db:5432", isEndpoint)
+		c.Probes = p.list(",", "an address of a service of the namespace such as http://web/health or tcp://db:5432", isEndpoint)
 	},
 	AnnotationDependsOn: func(p *annotationParser, c *Claim) {
 		c.DependsOn = p.list(",", "a tenant's name or an address such as https://api.partner.example", func(s string) bool {

@@ -141,12 +141,23 @@ func (p *Prober) round(ctx context.Context) error {
 		return ctx.Err()
 	}
 	app := p.o.Appendable.AppenderV2(ctx)
+	// What is refused of one team, such as that it has too many series, costs the
+	// others nothing.
+	var first error
+	refused := 0
 	for _, r := range results {
-		if err := appendResult(app, r); err != nil {
-			return errors.Join(err, app.Rollback())
+		err := appendResult(app, r)
+		if err == nil {
+			continue
+		}
+		if refused++; first == nil {
+			first = fmt.Errorf("%s of namespace %s: %w", r.Address, r.Namespace, err)
 		}
 	}
-	return app.Commit()
+	if refused > 1 {
+		first = fmt.Errorf("%w; and %d other addresses", first, refused-1)
+	}
+	return errors.Join(first, app.Commit())
 }
 
 func (p *Prober) probe(ctx context.Context, t Target) result {

@@ -117,6 +117,42 @@ func TestProbes(t *testing.T) {
 	}
 }
 
+// TestProbesOfOthers: a team that may have no more series costs the others none of
+// their results.
+func TestProbesOfOthers(t *testing.T) {
+	store, err := tsdb.Open(t.TempDir(), tsdb.Options{SeriesMax: func(id tenant.ID) int {
+		if id == "shop" {
+			return 1
+		}
+		return 0
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	scope := scopetest.WriteCluster(tenant.Cluster{Name: "east"}, scopetest.Owners{Of: map[string]tenant.ID{"east/shop": "shop", "east/billing": "billing"}})
+	now := time.Now().Truncate(time.Millisecond)
+	p := New(Options{
+		Targets: func() []Target {
+			return []Target{{"billing", "http://a/"}, {"shop", "http://a/"}, {"shop", "http://b/"}, {"billing", "http://c/"}}
+		},
+		Resolve: func(context.Context, string, string, string) (string, error) {
+			return "", &Refused{"no_service", "no service"}
+		},
+		Appendable: metrics.Scoped(store, scope),
+		Clock:      func() time.Time { return now },
+	})
+	if err := p.round(t.Context()); err == nil || !strings.Contains(err.Error(), "shop") {
+		t.Errorf("what was refused is not said, or not whose it is: %v", err)
+	}
+	for id, want := range map[tenant.ID]int{"billing": 2, "shop": 1} {
+		hs, err := metrics.Histories(t.Context(), store.Queryable(scopetest.Read(id)), now, now, seriesRefused)
+		if err != nil || len(hs) != want {
+			t.Errorf("%s has %d results, want %d: %v", id, len(hs), want, err)
+		}
+	}
+}
+
 // TestPods: a service leads to the ready pods that it selects in its own
 // namespace, whatever its address and its endpoints say.
 func TestPods(t *testing.T) {
