@@ -49,7 +49,7 @@ type Loop struct {
 	// after, so that a team that comes while 2,000 others are looked after does not
 	// wait for them.
 	waiting [lanes][]ID
-	idle    int // runs of the last lane that are under way
+	busy    [lanes]int // runs under way, by the lane they came from
 	ended   bool
 }
 
@@ -173,12 +173,10 @@ func (l *Loop) Run(ctx context.Context) error {
 					return
 				}
 				l.run(ctx, id, it)
-				if from == laneIdle {
-					l.mu.Lock()
-					l.idle--
-					l.wake.Signal()
-					l.mu.Unlock()
-				}
+				l.mu.Lock()
+				l.busy[from]--
+				l.wake.Signal()
+				l.mu.Unlock()
 			}
 		})
 	}
@@ -200,7 +198,8 @@ func (l *Loop) Run(ctx context.Context) error {
 }
 
 // next waits for a tenant that wants a run and marks it as running. Half of the
-// workers are never with those that are only looked after.
+// workers are never with those that are only looked after, and one is not with new
+// ones while others that changed wait, such as those that are gone.
 func (l *Loop) next() (ID, *item, lane, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -209,7 +208,10 @@ func (l *Loop) next() (ID, *item, lane, bool) {
 			return "", nil, laneNone, false
 		}
 		from := lanes - 1
-		for from > laneNone && (len(l.waiting[from]) == 0 || from == laneIdle && l.idle >= (l.o.Workers+1)/2) {
+		if l.busy[laneNew] >= max(1, l.o.Workers-1) && len(l.waiting[laneUrgent]) > 0 {
+			from = laneUrgent
+		}
+		for from > laneNone && (len(l.waiting[from]) == 0 || from == laneIdle && l.busy[laneIdle] >= (l.o.Workers+1)/2) {
 			from--
 		}
 		if from == laneNone {
@@ -220,9 +222,7 @@ func (l *Loop) next() (ID, *item, lane, bool) {
 		l.waiting[from] = l.waiting[from][1:]
 		if it := l.items[id]; it != nil && it.lane == from && !it.running {
 			it.lane, it.running = laneNone, true
-			if from == laneIdle {
-				l.idle++
-			}
+			l.busy[from]++
 			return id, it, from, true
 		}
 	}
@@ -316,7 +316,11 @@ func (l *Loop) through(id ID, it *item, i int, t Tenant, exists bool, began time
 			defer l.mu.Unlock()
 			if it.retry[i] == timer {
 				l.want(it, i)
-				l.enqueue(id, it, laneIdle)
+				to := laneIdle
+				if it.seen && !it.exists {
+					to = laneUrgent // what is left of who is gone waits for nobody's round
+				}
+				l.enqueue(id, it, to)
 			}
 		})
 		it.retry[i] = timer

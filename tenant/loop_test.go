@@ -331,6 +331,33 @@ func TestLoopNewFirst(t *testing.T) {
 	})
 }
 
+// TestLoopGoneAmongNew: who is gone is removed while ever more teams come, also
+// where the first try fails.
+func TestLoopGoneAmongNew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := &fixed{}
+		dir.put("old")
+		o := &outside{name: "x", dir: dir, took: time.Second}
+		l, stop := start(t, tenant.LoopOptions{Directory: dir, Reconcilers: []tenant.Reconciler{o}, Workers: 4, Resync: time.Hour})
+		time.Sleep(2 * time.Second)
+		for i := range 1000 {
+			id := tenant.ID(fmt.Sprintf("n%d", i))
+			dir.put(id)
+			l.Add(id)
+		}
+		dir.drop("old")
+		o.mu.Lock()
+		o.fails = 5 // of the new ones under way, and of the removal
+		o.mu.Unlock()
+		l.Add("old")
+		time.Sleep(20 * time.Second)
+		stop()
+		if o.has["old"] {
+			t.Error("who is gone waits for those who come")
+		}
+	})
+}
+
 func TestLoopOutlivesABrokenReconciler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := &fixed{}
