@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -75,6 +76,10 @@ func (p *pass) annotations(ctx context.Context, from, to time.Time) ([]annotatio
 	var live []annotation
 	if err := p.call(ctx, http.MethodGet, "/api/annotations", q, nil, &live); err != nil {
 		return nil, fmt.Errorf("list annotations: %w", err)
+	}
+	if p.mode == dashboards.ByFolder {
+		// A tenant may be called as the cluster or the namespace of another's moment is.
+		live = slices.DeleteFunc(live, func(a annotation) bool { return a.DashboardUID != p.n.Dashboards()[0] })
 	}
 	return live, nil
 }

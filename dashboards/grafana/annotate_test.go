@@ -82,3 +82,27 @@ func TestAnnotations(t *testing.T) {
 		})
 	}
 }
+
+// TestAnnotationsOfOthers: in an organisation of many tenants one is called as a
+// kind, a cluster and a namespace of another's moments are: each has its own, and
+// takes its own along.
+func TestAnnotationsOfOthers(t *testing.T) {
+	w := newWorld(t, dashboards.ByFolder)
+	happened := []dashboards.Moment{{At: w.now.Add(-time.Hour), Text: "web was deployed", Kind: dashboards.MomentDeploy, Cluster: "eu", Namespace: "shop"}}
+	w.opt.Moments = func(context.Context, tenant.ID) ([]dashboards.Moment, error) { return happened, nil }
+	w.restart()
+	w.dir.add("payments", "deploy", "eu", "shop")
+	for _, id := range []tenant.ID{"payments", "deploy", "eu", "shop"} {
+		w.reconcile(id)
+	}
+	if got := w.g.Annotations(1); len(got) != 4 {
+		t.Errorf("annotations %q, want one of each tenant", got)
+	}
+	for _, id := range []tenant.ID{"deploy", "eu", "shop"} {
+		w.dir.remove(id)
+		w.reconcile(id)
+	}
+	if got, want := w.g.Annotations(1), []string{"[oriel payments deploy eu shop] web was deployed"}; !slices.Equal(got, want) {
+		t.Errorf("with the others gone: annotations %q, want %q", got, want)
+	}
+}
