@@ -15,7 +15,8 @@ import (
 
 // openVeil reads the key of the numbers that records are shown by, and the first
 // position that is hidden by it; docs/format/numbers.md. Where there is no file it
-// is made: positions below next were seen before, and keep their number.
+// is made: positions below next count as seen before, and keep their number, which
+// unveils them where the file was there and is lost.
 func openVeil(path string, next uint64) (*logging.Veil, error) {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -35,7 +36,7 @@ func openVeil(path string, next uint64) (*logging.Veil, error) {
 			return logging.NewVeil(key, first), nil
 		}
 	}
-	return nil, fmt.Errorf("key of the records' numbers %s does not read: restore the file, or delete it and new ids are shown for the records that are there", path)
+	return nil, fmt.Errorf("key of the records' numbers %s does not read: restore the file; without it (delete it then) the records that are there are shown by their positions, from which a tenant can count what others wrote", path)
 }
 
 const veilFormat = "oriel numbers 1\nkey %s\nfirst %d\n"
