@@ -85,12 +85,28 @@ func (s *Store) CloseIdle(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if db, err := s.database(id); err == nil {
+		if db, err := s.wake(id); db != nil && err == nil {
 			db.used.Store(0) // it may go at once
 			db.release()
 			s.closeIdle(id, now)
 		}
 	}
+}
+
+// wake opens a database that was closed for being idle, acquired; nil where that is
+// not so any more, since somebody was faster or the tenant is gone, of whom nothing
+// must be made again.
+func (s *Store) wake(id tenant.ID) (*database, error) {
+	l := s.lockOf(id)
+	l.Lock()
+	defer l.Unlock()
+	s.mu.RLock()
+	_, idle := s.asleep[id]
+	s.mu.RUnlock()
+	if !idle {
+		return nil, nil
+	}
+	return s.openAnew(id)
 }
 
 // closeIdle closes one database, unless somebody uses it.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -131,6 +132,48 @@ func TestIdleDatabasesAreClosed(t *testing.T) {
 	s.CloseIdle(t.Context())
 	if open, idle := s.openIDs(); open != 0 || idle != tenants-1 || !s.asleep["t4"].since.After(slept) {
 		t.Errorf("%d open and %d idle a day later", open, idle)
+	}
+}
+
+// TestGoneWhileAsleep: a tenant that goes while others are opened for a moment
+// leaves nothing, and nobody makes anything of it again who had it on their list.
+func TestGoneWhileAsleep(t *testing.T) {
+	var clock atomic.Int64
+	clock.Store(now.UnixNano())
+	var s *Store
+	gone := func(id tenant.ID) {
+		if err := s.Delete(t.Context(), id); err != nil {
+			t.Error(err)
+		}
+	}
+	deleted, looking := tenant.ID(""), false
+	dir := t.TempDir()
+	s = open(t, dir, Options{Clock: func() time.Time { return time.Unix(0, clock.Load()) }, OnEvent: func(e Event) {
+		// The first of those that are looked at after a day sleeps again: the other goes.
+		if e.Kind == EventIdle && looking && deleted == "" {
+			deleted = map[tenant.ID]tenant.ID{"t0": "t1", "t1": "t0"}[e.Tenant]
+			gone(deleted)
+		}
+	}})
+	for _, id := range []tenant.ID{"t0", "t1"} {
+		put(t, s, scopetest.Write(id), map[string]float64{"m": 1}, now)
+	}
+	clock.Add((2 * time.Hour).Nanoseconds())
+	s.CloseIdle(t.Context())
+	clock.Add((25 * time.Hour).Nanoseconds())
+	looking = true
+	s.CloseIdle(t.Context())
+	if deleted == "" {
+		t.Fatal("no tenant was looked at")
+	}
+	if _, err := os.Stat(filepath.Join(dir, string(deleted))); !os.IsNotExist(err) {
+		t.Errorf("%s is gone, and its directory is there again: %v", deleted, err)
+	}
+	if _, is := s.Stats()[deleted]; is {
+		t.Errorf("%s is gone, and counted", deleted)
+	}
+	if db, err := s.present(deleted); db != nil || err != nil {
+		t.Errorf("who is gone is woken: %v, %v", db, err)
 	}
 }
 

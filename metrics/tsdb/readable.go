@@ -26,7 +26,7 @@ func (s *Store) readable(r tenant.Read, mint, maxt int64) ([]*database, error) {
 	for i, id := range ids {
 		if closed[id] {
 			g.Go(func() error {
-				out[i], errs[i] = s.database(id)
+				out[i], errs[i] = s.present(id)
 				return nil
 			})
 			continue
@@ -85,12 +85,16 @@ func releaseAll(dbs []*database) {
 // being idle: whoever saw it open a moment ago must not find none. Without one: as
 // opened.
 func (s *Store) present(id tenant.ID) (*database, error) {
-	s.mu.RLock()
-	db, err := s.openedNow(id)
-	_, idle := s.asleep[id]
-	s.mu.RUnlock()
-	if db == nil && idle && !errors.Is(err, errClosed) {
-		return s.database(id)
+	for {
+		s.mu.RLock()
+		db, err := s.openedNow(id)
+		_, idle := s.asleep[id]
+		s.mu.RUnlock()
+		if db != nil || !idle || errors.Is(err, errClosed) {
+			return db, err
+		}
+		if db, err = s.wake(id); db != nil || err != nil {
+			return db, err
+		}
 	}
-	return db, err
 }

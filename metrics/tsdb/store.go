@@ -278,6 +278,12 @@ func (s *Store) database(id tenant.ID) (*database, error) {
 			return nil, err
 		}
 	}
+	return s.openAnew(id)
+}
+
+// openAnew opens a database that is not open, acquired. It wants the tenant's lock
+// held.
+func (s *Store) openAnew(id tenant.ID) (*database, error) {
 	s.mu.Lock()
 	if b, is := s.broken[id]; is && s.opts.Clock().Sub(b.at) < retryAfter {
 		s.mu.Unlock()
