@@ -26,6 +26,16 @@ type Appender interface {
 	Appender(ctx context.Context, w tenant.Write) storage.AppenderV2
 }
 
+type accountKey struct{}
+
+// Account marks what Oriel tells a tenant of itself, all the time and whether
+// somebody looks or not: appended under it, samples are no sign that the tenant
+// sends any, and do not keep its database open.
+func Account(ctx context.Context) context.Context { return context.WithValue(ctx, accountKey{}, true) }
+
+// IsAccount reports whether ctx comes from Account.
+func IsAccount(ctx context.Context) bool { return ctx.Value(accountKey{}) != nil }
+
 // RefAppender is what a Store's transactions are, beside the interface that they
 // are given as: it saves a receiver the labels of series that it knows.
 type RefAppender interface {

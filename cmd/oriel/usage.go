@@ -17,6 +17,9 @@ const (
 	lacksSoon  = 20 * time.Second
 	movingIn   = 10 * time.Minute
 	lacksPause = 100 * time.Millisecond
+	// The look reads the tenant's metrics: of one that sends none it must let the
+	// database go to sleep (tsdb.Options.IdleAfter is an hour).
+	lacksQuiet = 2 * time.Hour
 )
 
 // lacks remembers what each tenant lacked at the last look.
@@ -67,14 +70,19 @@ func (g *gateway) watchLacks(ctx context.Context) error {
 	tick := time.NewTicker(lacksPause)
 	defer tick.Stop()
 	for {
-		for id := range g.series.Stats() {
+		sent := g.intake.now()
+		for id, s := range g.series.Stats() {
 			t, ok := g.directory.Lookup(id)
-			if !ok || time.Now().Before(due[id]) {
+			if !ok || s.Idle || time.Now().Before(due[id]) {
 				continue
 			}
-			due[id] = time.Now().Add(lacksEvery)
-			if time.Since(t.Since) < movingIn {
+			switch {
+			case time.Since(t.Since) < movingIn:
 				due[id] = time.Now().Add(lacksSoon)
+			case sent[id].Samples > 0:
+				due[id] = time.Now().Add(lacksEvery)
+			default:
+				due[id] = time.Now().Add(lacksQuiet)
 			}
 			g.lacking.set(id, g.receiptOf(ctx, g.access.TenantRead(id), id, contactAgeMax).Checks)
 			break // the others another time
@@ -92,8 +100,8 @@ func (g *gateway) usage() map[tenant.ID][]usage.Point {
 	stats, now := g.series.Stats(), g.intake.now()
 	out := make(map[tenant.ID][]usage.Point, len(stats))
 	for id, s := range stats {
-		if _, ok := g.directory.Lookup(id); !ok {
-			continue // Oriel's own have no limits
+		if _, ok := g.directory.Lookup(id); !ok || s.Idle {
+			continue // Oriel's own have no limits; who is idle is not woken
 		}
 		ps := g.lacking.get(id)
 		ps = ps[:len(ps):len(ps)]

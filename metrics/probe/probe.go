@@ -27,6 +27,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/metadata"
 	"github.com/prometheus/prometheus/storage"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/oriel-project/oriel/internal/clock"
 	"github.com/oriel-project/oriel/metrics"
@@ -68,7 +69,7 @@ type Options struct {
 	Appendable metrics.Appendable
 	Every      time.Duration // 0: 30 s
 	Timeout    time.Duration // of one probe; 0: 5 s
-	Parallel   int           // probes at once; 0: 16
+	Parallel   int           // probes of a namespace at once; 0: 4
 	Clock      clock.Clock
 	Logger     *slog.Logger // nil: silent
 }
@@ -85,7 +86,7 @@ func New(o Options) *Prober {
 		o.Timeout = 5 * time.Second
 	}
 	if o.Parallel <= 0 {
-		o.Parallel = 16
+		o.Parallel = 4
 	}
 	if o.Clock == nil {
 		o.Clock = clock.System
@@ -127,16 +128,29 @@ type result struct {
 func (p *Prober) round(ctx context.Context) error {
 	targets := p.o.Targets()
 	results := make([]result, len(targets))
-	slots := make(chan struct{}, p.o.Parallel)
-	var wg sync.WaitGroup
+	of := map[string][]int{} // targets of each namespace
 	for i, t := range targets {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			results[i] = p.probe(ctx, t)
+		of[t.Namespace] = append(of[t.Namespace], i)
+	}
+	// Addresses that hang hold up none of other namespaces: what of a namespace was
+	// not probed when the next round is due has failed.
+	due, cancel := context.WithTimeout(ctx, p.o.Every)
+	defer cancel()
+	var all sync.WaitGroup
+	for _, mine := range of {
+		all.Go(func() {
+			var g errgroup.Group
+			g.SetLimit(p.o.Parallel)
+			for _, i := range mine {
+				g.Go(func() error {
+					results[i] = p.probe(due, targets[i])
+					return nil
+				})
+			}
+			_ = g.Wait() // probes tell by their results
 		})
 	}
-	wg.Wait()
+	all.Wait()
 	if ctx.Err() != nil || len(results) == 0 {
 		return ctx.Err()
 	}
@@ -200,8 +214,6 @@ func (p *Prober) ask(ctx context.Context, t Target, r *result) error {
 	r.http = true
 	transport := &http.Transport{DialContext: dial, DisableKeepAlives: true, Proxy: nil, TLSClientConfig: &tls.Config{
 		MinVersion: tls.VersionTLS12,
-		// The expiry is told of a certificate that is not trusted, too.
-		VerifyPeerCertificate: func(raw [][]byte, _ [][]*x509.Certificate) error { r.expires = earliest(raw); return nil },
 	}}
 	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, t.Address, nil)
@@ -215,6 +227,9 @@ func (p *Prober) ask(ctx context.Context, t Target, r *result) error {
 	}
 	defer res.Body.Close()
 	r.status = res.StatusCode
+	if res.TLS != nil {
+		r.expires = earliest(res.TLS.PeerCertificates)
+	}
 	const bodyBytesMax = 64 << 10
 	if _, err := io.CopyN(io.Discard, res.Body, bodyBytesMax); err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("read the answer: %w", err)
@@ -225,10 +240,9 @@ func (p *Prober) ask(ctx context.Context, t Target, r *result) error {
 	return nil
 }
 
-func earliest(raw [][]byte) (first time.Time) {
-	for _, b := range raw {
-		c, err := x509.ParseCertificate(b)
-		if err == nil && (first.IsZero() || c.NotAfter.Before(first)) {
+func earliest(chain []*x509.Certificate) (first time.Time) {
+	for _, c := range chain {
+		if first.IsZero() || c.NotAfter.Before(first) {
 			first = c.NotAfter
 		}
 	}

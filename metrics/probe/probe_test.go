@@ -153,6 +153,41 @@ func TestProbesOfOthers(t *testing.T) {
 	}
 }
 
+// TestProbesThatHang: a namespace with many addresses that do not answer holds up no
+// other one.
+func TestProbesThatHang(t *testing.T) {
+	store, err := tsdb.Open(t.TempDir(), tsdb.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	var targets []Target
+	for i := range 64 {
+		targets = append(targets, Target{"shop", fmt.Sprintf("http://hangs-%d/", i)})
+	}
+	targets = append(targets, Target{"billing", "http://web/"})
+	served := make(chan struct{})
+	p := New(Options{
+		Targets: func() []Target { return targets },
+		Resolve: func(ctx context.Context, namespace, _, _ string) (string, error) {
+			if namespace == "billing" {
+				close(served)
+				return "", &Refused{"no_service", "no service"}
+			}
+			select {
+			case <-served:
+			case <-ctx.Done():
+				t.Error("billing waits for what hangs in shop")
+			}
+			return "", errors.New("nothing is there")
+		},
+		Appendable: metrics.Scoped(store, scopetest.WriteCluster(tenant.Cluster{Name: "east"}, scopetest.Owners{})),
+	})
+	if err := p.round(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestPods: a service leads to the ready pods that it selects in its own
 // namespace, whatever its address and its endpoints say.
 func TestPods(t *testing.T) {

@@ -196,7 +196,9 @@ func (a *appender) route(namespace string, t int64) (*part, error) {
 	if err != nil {
 		return nil, err
 	}
-	db.touch(a.now)
+	if !metrics.IsAccount(a.ctx) {
+		db.touch(a.now)
+	}
 	if err := a.store.admit(db, a.now); err != nil {
 		db.release()
 		a.limited, a.limitedOf = err, id
@@ -240,7 +242,9 @@ func (a *appender) Commit() error {
 			}
 		} else {
 			a.store.generations.committed(p.db)
-			p.db.samples.Add(p.samples)
+			if !metrics.IsAccount(a.ctx) {
+				p.db.samples.Add(p.samples)
+			}
 			p.db.exemplars.Add(p.exemplars)
 			p.db.rate.pay(p.samples)
 			a.store.m.samples.Add(float64(p.samples))

@@ -122,7 +122,7 @@ func (s *Store) closeIdle(id tenant.ID, now time.Time) {
 	}
 	a := asleep{since: now, meta: db.meta.all(), stats: db.stats()}
 	a.mint, a.maxt = db.span()
-	a.stats.Series = 0
+	a.stats.Series, a.stats.Idle = 0, true
 	delete(s.dbs, id)
 	s.asleep[id] = a
 	s.leaving.Add(1)

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/prometheus/model/metadata"
 	"github.com/prometheus/prometheus/storage"
 
+	"github.com/oriel-project/oriel/metrics"
 	"github.com/oriel-project/oriel/tenant"
 	"github.com/oriel-project/oriel/tenant/scopetest"
 )
@@ -44,6 +45,40 @@ func (s *Store) openIDs() (open, idle int) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return len(s.dbs), len(s.asleep)
+}
+
+// TestAccountKeepsNobodyAwake: what Oriel tells a tenant of itself is stored, and is
+// no sign that the tenant sends anything or that somebody needs its database.
+func TestAccountKeepsNobodyAwake(t *testing.T) {
+	var clock atomic.Int64
+	clock.Store(now.UnixNano())
+	at := func() time.Time { return time.Unix(0, clock.Load()) }
+	s := open(t, t.TempDir(), Options{Clock: at})
+	put(t, s, scopetest.Write("a"), map[string]float64{"m": 1}, at())
+	began := at()
+	for range 8 {
+		clock.Add((10 * time.Minute).Nanoseconds())
+		app := s.Appender(metrics.Account(t.Context()), scopetest.Write("a"))
+		if _, err := app.Append(0, labels.FromStrings(model.MetricNameLabel, "told"), 0, at().UnixMilli(), 1, nil, nil, storage.AOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if err := app.Commit(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := s.Stats()["a"]; got.Samples != 1 || got.Idle {
+		t.Errorf("%+v, want the tenant's one sample", got)
+	}
+	s.CloseIdle(t.Context())
+	if open, idle := s.openIDs(); open != 0 || idle != 1 || !s.Stats()["a"].Idle {
+		t.Errorf("%d open and %d idle, 80 minutes after somebody needed it", open, idle)
+	}
+	if n := count(t, s, scopetest.Read("a"), began, at()); n != 9 {
+		t.Errorf("%d samples are there, want 9", n)
+	}
+	if s.Stats()["a"].Idle {
+		t.Error("it was asked, and is idle")
+	}
 }
 
 // TestIdleDatabasesAreClosed: what nobody needs costs no open database; every

@@ -93,9 +93,10 @@ const (
 // Stats is what a tenant's database holds and has taken since the Store was opened.
 type Stats struct {
 	Series    int    // active series
-	Samples   uint64 // samples committed
+	Samples   uint64 // samples committed, without those of Oriel's own account
 	Exemplars uint64 // exemplars given with them or on their own
 	Refused   uint64 // samples refused, for whatever reason
+	Idle      bool   // the database is closed, since nobody needs it
 }
 
 // Store is a metrics.Store over a directory. Safe for concurrent use. It does

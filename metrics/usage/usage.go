@@ -5,7 +5,8 @@
 //	err := w.Run(ctx) // oriel_limit_used{tenant="shop",resource="series"} 1734
 //
 // They carry the tenant's ID, so that the operator, who sees all tenants, can tell
-// them apart. A tenant that has no metrics of its own gets none.
+// them apart. A tenant that has no metrics of its own gets none, nor does one whose
+// database nobody needs: what is written here does not keep it open.
 package usage
 
 import (
@@ -118,7 +119,7 @@ func (w *Writer) write(ctx context.Context) {
 }
 
 func (w *Writer) append(ctx context.Context, id tenant.ID, now time.Time, ps []Point) error {
-	app := w.o.Appender.Appender(ctx, w.o.Write(id))
+	app := w.o.Appender.Appender(metrics.Account(ctx), w.o.Write(id))
 	add := func(p Point) error {
 		b := labels.NewScratchBuilder(4)
 		b.Add(model.MetricNameLabel, p.Name)
