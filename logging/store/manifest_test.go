@@ -122,20 +122,27 @@ func TestManifest(t *testing.T) {
 	}
 }
 
-func TestManifestRefusals(t *testing.T) {
-	begin := func(t *testing.T) (*vfs.Mem, *manifest) {
-		fs := vfs.NewMem()
-		_ = fs.MkdirAll("logs")
-		m, _, err := openManifest(fs, "logs")
-		if err != nil {
+// edited is a manifest after n edits, the same each time.
+func edited(t *testing.T, n int) (*vfs.Mem, *manifest) {
+	t.Helper()
+	fs := vfs.NewMem()
+	_ = fs.MkdirAll("logs")
+	m, _, err := openManifest(fs, "logs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rnd := rand.New(rand.NewPCG(1, 1))
+	for range n {
+		if err := m.commit(editOf(rnd, m.state)); err != nil {
 			t.Fatal(err)
 		}
-		rnd := rand.New(rand.NewPCG(1, 1))
-		for range 5 {
-			if err := m.commit(editOf(rnd, m.state)); err != nil {
-				t.Fatal(err)
-			}
-		}
+	}
+	return fs, m
+}
+
+func TestManifestRefusals(t *testing.T) {
+	begin := func(t *testing.T) (*vfs.Mem, *manifest) {
+		fs, m := edited(t, 5)
 		f, _ := fs.Create("logs/" + segmentName(1))
 		_ = f.Sync()
 		_ = fs.SyncDir("logs")
@@ -182,18 +189,7 @@ func TestManifestTwin(t *testing.T) {
 		"gone":      func(fs *vfs.Mem, _ vfs.File, file string, _ *manifest) { _ = fs.Remove(file) },
 	} {
 		for _, first := range []bool{true, false} {
-			fs := vfs.NewMem()
-			_ = fs.MkdirAll("logs")
-			m, _, err := openManifest(fs, "logs")
-			if err != nil {
-				t.Fatal(err)
-			}
-			rnd := rand.New(rand.NewPCG(1, 1))
-			for range 6 {
-				if err := m.commit(editOf(rnd, m.state)); err != nil {
-					t.Fatal(err)
-				}
-			}
+			fs, m := edited(t, 6)
 			f, file := m.f, "logs/"+manifestName(m.number)
 			if !first {
 				f, file = m.twin, "logs/"+twinName(m.number)
