@@ -6,6 +6,7 @@ package metrics
 
 import (
 	"context"
+	"errors"
 
 	"github.com/prometheus/prometheus/model/metadata"
 	"github.com/prometheus/prometheus/storage"
@@ -28,9 +29,13 @@ type Appender interface {
 
 type accountKey struct{}
 
+// ErrNoDatabase refuses what is appended under Account to a tenant whose database is
+// not open.
+var ErrNoDatabase = errors.New("the tenant's metrics database is not open, and what Oriel tells it of itself does not open it")
+
 // Account marks what Oriel tells a tenant of itself, all the time and whether
 // somebody looks or not: appended under it, samples are no sign that the tenant
-// sends any, and do not keep its database open.
+// sends any, do not keep its database open, and do not open it (ErrNoDatabase).
 func Account(ctx context.Context) context.Context { return context.WithValue(ctx, accountKey{}, true) }
 
 // IsAccount reports whether ctx comes from Account.

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
+	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 
 	"github.com/oriel-project/oriel/metrics/tsdb"
@@ -58,7 +59,7 @@ func last(t *testing.T, s *tsdb.Store, r tenant.Read) []string {
 	}
 	defer q.Close()
 	var out []string
-	set := q.Select(context.Background(), true, nil, labels.MustNewMatcher(labels.MatchRegexp, model.MetricNameLabel, ".+"))
+	set := q.Select(context.Background(), true, nil, labels.MustNewMatcher(labels.MatchRegexp, model.MetricNameLabel, "oriel_.+"))
 	for set.Next() {
 		it, v := set.At().Iterator(nil), 0.0
 		for it.Next() != chunkenc.ValNone {
@@ -121,6 +122,12 @@ func TestAgentsAreKnownInTheirTenantsScopes(t *testing.T) {
 	}
 
 	tr.write(t.Context())
+	if told := last(t, store, scopetest.Read("shop")); len(told) != 0 {
+		t.Errorf("a database was made for what is told: %v", told)
+	}
+	send(t, store, "shop", now)
+	send(t, store, "billing", now)
+	tr.write(t.Context())
 	if got, want := last(t, store, scopetest.Read("shop")), []string{
 		"oriel_agent_clock_skew_seconds{cluster=east,reason=} 3", "oriel_agent_clock_skew_seconds{cluster=here,reason=} 0",
 		"oriel_agent_gaps_total{cluster=east,reason=} 2", "oriel_agent_gaps_total{cluster=here,reason=} 0",
@@ -129,6 +136,9 @@ func TestAgentsAreKnownInTheirTenantsScopes(t *testing.T) {
 		"oriel_agent_up{cluster=east,reason=} 1", "oriel_agent_up{cluster=here,reason=} 1",
 	}; !slices.Equal(got, want) {
 		t.Errorf("got %q\nwant %q", got, want)
+	}
+	if all := last(t, store, scopetest.Read(tenant.System)); len(all) != 0 {
+		t.Errorf("%v", all)
 	}
 	if other := last(t, store, scopetest.Read("billing")); len(other) != 0 {
 		t.Errorf("a cluster without an agent is told of: %v", other)
@@ -151,6 +161,71 @@ func TestAgentsAreKnownInTheirTenantsScopes(t *testing.T) {
 	}
 	if _, points, ok := tr.points("shop", "here", now); !ok || points[0].value != 1 {
 		t.Errorf("the own cluster: %v", points)
+	}
+}
+
+// send gives a tenant a metric of its own.
+func send(t *testing.T, s *tsdb.Store, id tenant.ID, at time.Time) {
+	t.Helper()
+	app := s.Appender(t.Context(), scopetest.Write(id))
+	if _, err := app.Append(0, labels.FromStrings(model.MetricNameLabel, "own"), 0, at.UnixMilli(), 1, nil, nil, storage.AOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := app.Commit(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestAgentsKeepNobodyAwake: a tenant that sends nothing sleeps, whatever there is to
+// tell of its agent, unless that agent was heard of before and is silent now. The
+// operator hears of every agent, also of one that no tenant has.
+func TestAgentsKeepNobodyAwake(t *testing.T) {
+	now := time.Now().Truncate(time.Second)
+	clock := func() time.Time { return now }
+	store, err := tsdb.Open(t.TempDir(), tsdb.Options{Clock: clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	tr, err := NewTracker(TrackerOptions{Directory: directory{}, Appender: store, Write: scopetest.WriteTenant, Clock: clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hear := func(cluster string) {
+		tr.by[cluster] = heard{Cluster: tenant.Cluster{Name: cluster}, At: now, Beat: Beat{Sent: now, IntervalSeconds: 15}}
+	}
+	pass := func(d time.Duration, heard ...string) {
+		for end := now.Add(d); now.Before(end); now = now.Add(time.Minute) {
+			for _, cluster := range heard {
+				hear(cluster)
+			}
+			tr.write(t.Context())
+			store.CloseIdle(t.Context())
+		}
+	}
+	send(t, store, "shop", now)
+	send(t, store, tenant.System, now)
+	pass(2*time.Hour, "east", "west")
+	if s := store.Stats()["shop"]; !s.Idle {
+		t.Error("an agent that lives keeps a tenant awake that sends nothing")
+	}
+	pass(2 * time.Hour) // nobody is heard of
+	if s := store.Stats()["shop"]; !s.Idle {
+		t.Error("an agent that fell silent woke a tenant")
+	}
+	send(t, store, "shop", now)
+	pass(10*time.Minute, "east")
+	pass(2 * time.Hour)
+	if s := store.Stats()["shop"]; s.Idle {
+		t.Error("the tenant is not told any more that its agent is silent")
+	}
+	send(t, store, tenant.System, now)
+	hear("east")
+	tr.write(t.Context())
+	got := last(t, store, scopetest.Read(tenant.System))
+	got = slices.DeleteFunc(got, func(s string) bool { return !strings.HasPrefix(s, seriesUp) })
+	if want := []string{"oriel_agent_up{cluster=east,reason=} 1", "oriel_agent_up{cluster=west,reason=} 0"}; !slices.Equal(got, want) {
+		t.Errorf("the operator is told %q, want %q", got, want)
 	}
 }
 

@@ -2,6 +2,7 @@ package agents
 
 import (
 	"context"
+	"errors"
 	"math"
 	"slices"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/storage"
 
+	"github.com/oriel-project/oriel/metrics"
 	"github.com/oriel-project/oriel/tenant"
 )
 
@@ -29,9 +31,11 @@ var families = map[string]metadata.Metadata{
 	seriesRefused: {Type: model.MetricTypeCounter, Help: "Samples of this tenant from this cluster that were refused for good, by reason."},
 }
 
-// write writes one moment into every tenant's scope.
+// write writes one moment into the scope of every tenant that has metrics of its own,
+// and all of it into the operator's.
 func (t *Tracker) write(ctx context.Context) {
 	now := t.opts.Clock()
+	t.writeOne(ctx, tenant.System, t.clusters(), now)
 	for tn := range t.opts.Directory.All() {
 		if ctx.Err() != nil {
 			return
@@ -40,31 +44,60 @@ func (t *Tracker) write(ctx context.Context) {
 		for _, ns := range tn.Namespaces {
 			clusters[ns.Cluster] = true
 		}
-		before := t.told[tn.ID]
-		after := map[string]told{}
-		for name := range clusters {
-			c, points, ok := t.points(tn.ID, name, now)
-			if !ok {
-				continue // no agent of ours sends from there
-			}
-			if err := t.append(ctx, tn.ID, c, now, points); err != nil {
-				t.opts.Logger.Warn("state of an agent not written", "tenant", string(tn.ID), "cluster", name, "error", err)
-				continue
-			}
-			after[name] = told{cluster: c, points: points}
-		}
-		for name, b := range before {
-			if _, still := after[name]; !still && !clusters[name] {
-				_ = t.append(ctx, tn.ID, b.cluster, now, stale(b.points)) // it ends anyway, later
-			}
-		}
-		t.told[tn.ID] = after
+		t.writeOne(ctx, tn.ID, clusters, now)
 	}
 	for id := range t.told {
-		if _, ok := t.opts.Directory.Lookup(id); !ok {
+		if _, ok := t.opts.Directory.Lookup(id); !ok && id != tenant.System {
 			delete(t.told, id)
 		}
 	}
+}
+
+// clusters are those of all agents that were ever heard of.
+func (t *Tracker) clusters() map[string]bool {
+	out := map[string]bool{}
+	if t.opts.Local != nil {
+		out[t.opts.Local.Name] = true
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for name := range t.by {
+		out[name] = true
+	}
+	return out
+}
+
+// writeOne writes what one tenant is told of the clusters' agents. A database that is
+// not open is not opened for it. One whose tenant was told of an agent is kept open
+// while that agent is silent: otherwise what it was told would end with the silence.
+func (t *Tracker) writeOne(ctx context.Context, id tenant.ID, clusters map[string]bool, now time.Time) {
+	before := t.told[id]
+	after := map[string]told{}
+	for name := range clusters {
+		c, points, ok := t.points(id, name, now)
+		if !ok {
+			continue // no agent of ours sends from there
+		}
+		in := metrics.Account(ctx)
+		if _, was := before[name]; was && points[0].value == 0 {
+			in = ctx
+		}
+		err := t.append(in, id, c, now, points)
+		if errors.Is(err, metrics.ErrNoDatabase) {
+			continue
+		}
+		if err != nil {
+			t.opts.Logger.Warn("state of an agent not written", "tenant", string(id), "cluster", name, "error", err)
+			continue
+		}
+		after[name] = told{cluster: c, points: points}
+	}
+	for name, b := range before {
+		if _, still := after[name]; !still && !clusters[name] {
+			_ = t.append(metrics.Account(ctx), id, b.cluster, now, stale(b.points)) // it ends anyway, later
+		}
+	}
+	t.told[id] = after
 }
 
 // points gives what is known of a cluster's agent; ok is false where there is none.

@@ -69,6 +69,9 @@ type part struct {
 
 func (a *appender) Append(ref storage.SeriesRef, ls labels.Labels, st, t int64, v float64, h *histogram.Histogram, fh *histogram.FloatHistogram, opts storage.AOptions) (storage.SeriesRef, error) {
 	p, err := a.route(ls.Get("namespace"), t)
+	if errors.Is(err, metrics.ErrNoDatabase) {
+		return 0, err // nobody's sample is refused
+	}
 	if err != nil {
 		a.store.m.refused.WithLabelValues(reasonOf(err)).Inc()
 		return 0, a.said(err)
@@ -192,12 +195,9 @@ func (a *appender) route(namespace string, t int64) (*part, error) {
 		}
 		a.roomy = true
 	}
-	db, err := a.store.database(id)
+	db, err := a.database(id)
 	if err != nil {
 		return nil, err
-	}
-	if !metrics.IsAccount(a.ctx) {
-		db.touch(a.now)
 	}
 	if err := a.store.admit(db, a.now); err != nil {
 		db.release()
@@ -213,6 +213,28 @@ func (a *appender) route(namespace string, t int64) (*part, error) {
 	a.parts = append(a.parts, p)
 	a.last = p
 	return p, nil
+}
+
+// database gives the tenant's database, acquired.
+func (a *appender) database(id tenant.ID) (*database, error) {
+	if !metrics.IsAccount(a.ctx) {
+		db, err := a.store.database(id)
+		if err == nil {
+			db.touch(a.now)
+		}
+		return db, err
+	}
+	db, err := a.store.opened(id)
+	switch {
+	case err != nil:
+		return nil, err
+	case db == nil:
+		return nil, metrics.ErrNoDatabase
+	case db.torn.Load(): // for whoever sends samples to mend
+		db.release()
+		return nil, metrics.ErrNoDatabase
+	}
+	return db, nil
 }
 
 // stamp overwrites where the series comes from.

@@ -2,6 +2,7 @@ package tsdb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -72,6 +73,13 @@ func TestAccountKeepsNobodyAwake(t *testing.T) {
 	s.CloseIdle(t.Context())
 	if open, idle := s.openIDs(); open != 0 || idle != 1 || !s.Stats()["a"].Idle {
 		t.Errorf("%d open and %d idle, 80 minutes after somebody needed it", open, idle)
+	}
+	app := s.Appender(metrics.Account(t.Context()), scopetest.Write("a"))
+	if _, err := app.Append(0, labels.FromStrings(model.MetricNameLabel, "told"), 0, at().UnixMilli(), 1, nil, nil, storage.AOptions{}); !errors.Is(err, metrics.ErrNoDatabase) {
+		t.Errorf("told while it sleeps: %v", err)
+	}
+	if err := app.Rollback(); err != nil {
+		t.Fatal(err)
 	}
 	if n := count(t, s, scopetest.Read("a"), began, at()); n != 9 {
 		t.Errorf("%d samples are there, want 9", n)

@@ -11,6 +11,7 @@ package usage
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math"
 	"time"
@@ -105,7 +106,12 @@ func (w *Writer) write(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if err := w.append(ctx, id, now, ps); err != nil {
+		err := w.append(ctx, id, now, ps)
+		if errors.Is(err, metrics.ErrNoDatabase) {
+			delete(w.told, id) // it fell asleep just now
+			continue
+		}
+		if err != nil {
 			w.o.Logger.Warn("what a tenant uses could not be written as metrics", "tenant", string(id), "error", err)
 			continue
 		}

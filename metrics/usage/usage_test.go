@@ -4,6 +4,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/storage"
+
 	"github.com/oriel-project/oriel/metrics"
 	"github.com/oriel-project/oriel/metrics/tsdb"
 	"github.com/oriel-project/oriel/tenant"
@@ -29,6 +33,19 @@ func TestUsage(t *testing.T) {
 	})
 	told["shop"] = []Point{{Used, "resource", Series, 12}, {Limit, "resource", Series, 50}, {Lacks, "what", "logs", 1}}
 	told["billing"] = []Point{{Used, "resource", Series, 7}}
+	w.write(t.Context())
+	if stats := store.Stats(); len(stats) != 0 {
+		t.Errorf("databases were made for what is told: %v", stats)
+	}
+	for _, id := range []tenant.ID{"shop", "billing"} {
+		app := store.Appender(t.Context(), scopetest.Write(id))
+		if _, err := app.Append(0, labels.FromStrings(model.MetricNameLabel, "own"), 0, at.UnixMilli(), 1, nil, nil, storage.AOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if err := app.Commit(); err != nil {
+			t.Fatal(err)
+		}
+	}
 	w.write(t.Context())
 	at = at.Add(Every)
 	told["shop"] = []Point{{Used, "resource", Series, 13}}
