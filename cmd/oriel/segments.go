@@ -17,12 +17,12 @@ import (
 
 func newSegments(g *global) *cobra.Command {
 	c := &cobra.Command{
-		Use:     "segments verify [FILE ...] | dump FILE | merge",
-		Short:   "the files of the embedded log store: check them, look into one, merge them",
+		Use:     "segments verify [FILE ...] | dump FILE | merge | recover",
+		Short:   "the files of the embedded log store: check them, look into one, merge them, make a lost manifest anew",
 		Example: "  oriel segments verify --data-dir /var/lib/oriel\n  oriel segments dump --columns data/logs/00000007.seg",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return usagef("say which: verify, dump or merge; see 'oriel segments --help'")
+			return usagef("say which: verify, dump, merge or recover; see 'oriel segments --help'")
 		},
 	}
 	var o segment.DumpOptions
@@ -62,6 +62,7 @@ func newSegments(g *global) *cobra.Command {
 				return g.adminError(a.MergeLogs(c.Context()))
 			},
 		},
+		newRecover(g),
 	)
 	return c
 }

@@ -9,6 +9,7 @@ const (
 	OpCreate   Op = "create"
 	OpOpen     Op = "open"
 	OpRemove   Op = "remove"
+	OpRename   Op = "rename"
 	OpList     Op = "list"
 	OpSyncDir  Op = "syncdir"
 	OpRead     Op = "read"
@@ -64,6 +65,14 @@ func (f *Faulty) Remove(name string) error {
 		return err
 	}
 	return f.FS.Remove(name)
+}
+
+// Rename implements FS.
+func (f *Faulty) Rename(from, to string) error {
+	if err := f.Fail(OpRename, from); err != nil {
+		return err
+	}
+	return f.FS.Rename(from, to)
 }
 
 // List implements FS.

@@ -149,6 +149,19 @@ func (m *Mem) Remove(name string) error {
 	return nil
 }
 
+// Rename implements FS.
+func (m *Mem) Rename(from, to string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	from, to = filepath.Clean(from), filepath.Clean(to)
+	if m.names[from] == nil || !m.dirs[filepath.Dir(to)] {
+		return &os.PathError{Op: "rename", Path: from, Err: os.ErrNotExist}
+	}
+	m.names[to] = m.names[from]
+	delete(m.names, from)
+	return nil
+}
+
 // List implements FS.
 func (m *Mem) List(dir string) ([]string, error) {
 	m.mu.Lock()

@@ -25,6 +25,9 @@ type FS interface {
 	Open(name string) (File, error)
 	// Remove removes the name; those who have the file open keep it.
 	Remove(name string) error
+	// Rename gives a file another name, in place of the file that had it, if any;
+	// SyncDir of both directories makes that durable.
+	Rename(from, to string) error
 	// List gives the names of the files in a directory, in order.
 	List(dir string) ([]string, error)
 	// SyncDir makes the names in a directory durable: created and removed ones.
@@ -59,6 +62,9 @@ func (OS) Open(name string) (File, error) { return osFile(os.OpenFile(name, os.O
 
 // Remove implements FS.
 func (OS) Remove(name string) error { return os.Remove(name) }
+
+// Rename implements FS.
+func (OS) Rename(from, to string) error { return os.Rename(from, to) }
 
 // List implements FS.
 func (OS) List(dir string) ([]string, error) {

@@ -49,7 +49,14 @@ func TestFS(t *testing.T) {
 			if names, err := fs.List(dir); err != nil || !slices.Equal(names, []string{"x"}) {
 				t.Errorf("list: %q, %v", names, err)
 			}
-			must(fs.Remove(filepath.Join(dir, "x")))
+			must(fs.Rename(filepath.Join(dir, "x"), filepath.Join(dir, "z")))
+			if names, err := fs.List(dir); err != nil || !slices.Equal(names, []string{"z"}) {
+				t.Errorf("renamed: %q, %v", names, err)
+			}
+			if err := fs.Rename(filepath.Join(dir, "x"), filepath.Join(dir, "y")); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("renamed nothing: %v", err)
+			}
+			must(fs.Remove(filepath.Join(dir, "z")))
 			if n, err := g.ReadAt(b[:1], 2); n != 1 || err != nil {
 				t.Errorf("removed but open: %v", err)
 			}

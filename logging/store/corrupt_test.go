@@ -62,7 +62,7 @@ func change(t *testing.T, fs vfs.FS, how func(vfs.File)) {
 	}
 }
 
-func flip(t *testing.T, f vfs.File, at int64) {
+func flip(t testing.TB, f vfs.File, at int64) {
 	var b [1]byte
 	if _, err := f.ReadAt(b[:], at); err != nil {
 		t.Fatal(err)

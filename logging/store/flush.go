@@ -127,8 +127,10 @@ func (s *Store) writeFrozen() error {
 
 	e := &edit{walFloor: s.frozenTo + 1, nextSeq: s.frozenNext}
 	var sources []segment.PartSource
+	var gone []purge
 	for _, id := range sortedTenants(s.frozen.tables) {
-		of, err := s.sources(id, s.frozen.tables[id].Blocks(), purges, now)
+		of, cuts, err := s.sources(id, s.frozen.tables[id].Blocks(), purges, now)
+		gone = append(gone, cuts...)
 		if err != nil {
 			return err
 		}
@@ -166,6 +168,9 @@ func (s *Store) writeFrozen() error {
 	if table != nil {
 		e.addKeys = append(e.addKeys, table.keysInfo)
 	}
+	if err := s.deletions.note(append(gone, e.addPurges...)); err != nil {
+		return errors.Join(err, s.discard(e))
+	}
 	var logs []*file
 	err = s.advance(e, func() {
 		s.frozen = nil
@@ -199,10 +204,11 @@ func (s *Store) writeFrozen() error {
 }
 
 // sources cuts a tenant's blocks into parts by day, without what is purged and
-// what is past its retention.
-func (s *Store) sources(id tenant.ID, blocks []segment.Block, purges []purge, now time.Time) ([]segment.PartSource, error) {
+// what is past its retention: of that cuts tells.
+func (s *Store) sources(id tenant.ID, blocks []segment.Block, purges []purge, now time.Time) (_ []segment.PartSource, cuts []purge, _ error) {
 	by := map[int32]*segment.PartSource{}
-	purges = append(slices.Clip(purges), s.shorter(id, now)...)
+	shorter := s.shorter(id, now)
+	purges = append(slices.Clip(purges), shorter...)
 	rules := tenantRules(id, math.MinInt64, purges)
 	if cut, ok := s.cutoff(id, now); ok {
 		rules.Cut = cut
@@ -212,7 +218,14 @@ func (s *Store) sources(id tenant.ID, blocks []segment.Block, purges []purge, no
 		in := b.Info()
 		if in.TimeMax < rules.Cut {
 			s.m.dropped.WithLabelValues("retention").Add(float64(in.Rows))
+			cuts = append(cuts, cutOff(id, rules.Cut, in.SeqMax))
 			continue
+		}
+		for _, p := range shorter {
+			if p.touches(in) {
+				p.upTo = in.SeqMax
+				cuts = append(cuts, p)
+			}
 		}
 		day := in.Day()
 		if by[day] == nil {
@@ -223,14 +236,19 @@ func (s *Store) sources(id tenant.ID, blocks []segment.Block, purges []purge, no
 	for _, src := range by {
 		var err error
 		if src.Blocks, err = s.withoutPurged(src.Blocks, purges); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if len(src.Blocks) > 0 {
 			out = append(out, *src)
 		}
 	}
 	slices.SortFunc(out, func(a, b segment.PartSource) int { return int(a.Day) - int(b.Day) })
-	return out, nil
+	return out, cuts, nil
+}
+
+// cutOff is what a tenant's retention took, as a purge for the journal of deletions.
+func cutOff(id tenant.ID, before int64, upTo uint64) purge {
+	return purge{tenant: id, from: math.MinInt64, to: before, upTo: upTo}
 }
 
 // withoutPurged gives blocks without the rows that are purged. Mostly a block

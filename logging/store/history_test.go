@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -86,6 +87,9 @@ func runHistory(t *testing.T, seed uint64) {
 			flushed(t, h.store)
 		case n < 64:
 			merged(t, h.store)
+		case n < 65:
+			h.wreck()
+			h.store, _ = open(t, h.fs, h.opts)
 		case n < 66:
 			h.lives["shop"] = []tenant.Life{{Cluster: "eu", Namespace: "cart", From: h.now.Add(-10 * time.Hour), To: h.now.Add(-2 * time.Hour)}}
 		case n < 72:
@@ -102,6 +106,24 @@ func runHistory(t *testing.T, seed uint64) {
 		_ = v[0].Close()
 	}
 	closeStore(t, h.store)
+}
+
+// wreck damages the manifest and its twin, and has a new one made.
+func (h *history) wreck() {
+	if h.rnd.IntN(2) == 0 {
+		merged(h.t, h.store)
+		flushed(h.t, h.store)
+	}
+	closeStore(h.t, h.store)
+	h.views = nil
+	h.store = nil
+	if damageBoth(h.t, h.fs, h.rnd.IntN(damages)) {
+		return
+	}
+	var told strings.Builder
+	if err := rebuild(context.Background(), h.fs, "logs", RecoverOptions{Write: true}, &told); err != nil {
+		h.t.Fatalf("%v\n%s", err, &told)
+	}
 }
 
 func (h *history) same(what string, got, want any) {

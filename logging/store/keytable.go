@@ -208,6 +208,38 @@ func openKeyTable(fs vfs.FS, dir string, info keysInfo) (t *keyTable, err error)
 	return t, nil
 }
 
+// describeKeys gives what a manifest knows of a table, by reading all of it.
+func describeKeys(fs vfs.FS, dir string, number uint64) (info keysInfo, err error) {
+	f, err := fs.Open(filepath.Join(dir, keysName(number)))
+	if err != nil {
+		return info, err
+	}
+	defer f.Close() // it was only read
+	h := make([]byte, headerLen)
+	if _, err := f.ReadAt(h, 0); err != nil && !errors.Is(err, io.EOF) {
+		return info, err
+	}
+	info.number = number
+	if info.bytes, err = f.Size(); err != nil {
+		return info, err
+	}
+	// What the header says is checked against the size when the table is opened.
+	info.count = int(min(binary.LittleEndian.Uint64(h[24:]), uint64(info.bytes)))
+	t, err := openKeyTable(fs, dir, info)
+	if err != nil {
+		return info, err
+	}
+	info.tMin, info.tMax = t.tMin, t.tMin
+	c := &keyCursor{t: t, f: f, buf: make([]byte, keyPageLen)}
+	for {
+		ok, err := c.next()
+		if !ok || err != nil {
+			return info, err
+		}
+		info.tMax = max(info.tMax, c.at.info.at)
+	}
+}
+
 func (t *keyTable) pages() int { return (t.count + keysPerPage - 1) / keysPerPage }
 
 // page reads and checks one page; n is how many entries it has.

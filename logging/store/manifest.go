@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/oriel-project/oriel/internal/vfs"
 )
@@ -64,7 +66,7 @@ type manifest struct {
 var errManifest = errors.New("manifest does not read")
 
 // openManifest reads the newest manifest that is whole, or begins one in a
-// directory without segments. torn is how many bytes of an edit that a crash
+// directory without segments and batch keys. torn is how many bytes of an edit that a crash
 // left half written were cut off.
 func openManifest(fs vfs.FS, dir string) (m *manifest, torn int64, err error) {
 	names, err := fs.List(dir)
@@ -77,7 +79,7 @@ func openManifest(fs vfs.FS, dir string) (m *manifest, torn int64, err error) {
 		if n, ok := manifestNumber(name); ok {
 			numbers = append(numbers, n)
 		}
-		segments = segments || strings.HasSuffix(name, segmentSuffix)
+		segments = segments || strings.HasSuffix(name, segmentSuffix) || strings.HasSuffix(name, keysSuffix)
 	}
 	slices.Sort(numbers)
 	numbers = slices.Compact(numbers)
@@ -98,13 +100,16 @@ func openManifest(fs vfs.FS, dir string) (m *manifest, torn int64, err error) {
 		}
 		// One whose first edit is torn was being begun when the power went: the
 		// one before it is still there.
+		if errors.Is(err, errManifest) {
+			return nil, 0, fmt.Errorf("%w, nor does its twin: make a new one with 'oriel segments recover', or restore the directory from a copy", err)
+		}
 		if !errors.Is(err, errTornManifest) {
 			return nil, 0, err
 		}
 		last = err
 	}
 	if segments {
-		return nil, 0, fmt.Errorf("%s holds segments and no whole manifest (%w): restore %s* from a copy of the directory, or move the *%s files elsewhere to begin anew", dir, last, manifestPrefix, segmentSuffix)
+		return nil, 0, fmt.Errorf("%s holds segments or batch keys and no whole manifest (%w): make a new one from them with 'oriel segments recover', or restore %s* from a copy of the directory", dir, last, manifestPrefix)
 	}
 	m = &manifest{fs: fs, dir: dir, state: newState()}
 	if len(numbers) > 0 {
@@ -172,6 +177,22 @@ func readManifest(fs vfs.FS, dir string, number uint64) (m *manifest, torn int64
 func loadManifest(fs vfs.FS, dir string, number uint64) (*manifest, error) {
 	m, err := loadOne(fs, dir, manifestName(number), number)
 	other, errTwin := loadOne(fs, dir, twinName(number), number)
+	if bad(err) || bad(errTwin) {
+		// What is whole of the one may be what is not of the other.
+		both, errBoth := loadBoth(fs, dir, number)
+		if errBoth == nil && (err != nil || both.edits > m.edits) && (errTwin != nil || both.edits > other.edits) {
+			both.mended = cmp.Or(err, errTwin)
+			for _, m := range [...]*manifest{m, other} {
+				if m != nil {
+					errBoth = errors.Join(errBoth, m.f.Close())
+				}
+			}
+			return both, errBoth
+		}
+		if errBoth == nil {
+			err = errors.Join(err, both.f.Close())
+		}
+	}
 	switch {
 	case err != nil && errTwin != nil:
 		if errors.Is(err, os.ErrNotExist) || errors.Is(err, errTornManifest) && !errors.Is(errTwin, os.ErrNotExist) {
@@ -200,6 +221,82 @@ func loadManifest(fs vfs.FS, dir string, number uint64) (*manifest, error) {
 		}
 	}
 	return m, nil
+}
+
+// bad tells a manifest of which some bytes are not what was written from one that is
+// not there, was not completed, or is of a newer version.
+func bad(err error) bool { return errors.Is(err, errManifest) || errors.Is(err, syscall.EIO) }
+
+// loadBoth reads a manifest and its twin, which were written with the same bytes,
+// together: each edit from the one in which it is whole. Its file is one of the two.
+func loadBoth(fs vfs.FS, dir string, number uint64) (*manifest, error) {
+	m := &manifest{fs: fs, dir: dir, number: number, state: newState(), size: headerLen}
+	var files [2][]byte
+	for i, name := range [...]string{manifestName(number), twinName(number)} {
+		f, err := fs.Open(filepath.Join(dir, name))
+		if err != nil {
+			return nil, errors.Join(err, m.closeOne())
+		}
+		size, err := f.Size()
+		if err == nil && size > editBytesMax {
+			err = errManifest
+		}
+		if err != nil {
+			return nil, errors.Join(err, f.Close(), m.closeOne())
+		}
+		files[i] = make([]byte, size)
+		for at := int64(0); at < size; at += 512 {
+			_, _ = f.ReadAt(files[i][at:min(at+512, size)], at) // what does not read stays zero
+		}
+		if m.f == nil || size > int64(len(files[0])) {
+			err = m.closeOne()
+			m.f = f
+		} else {
+			err = f.Close()
+		}
+		if err != nil {
+			return nil, errors.Join(err, m.closeOne())
+		}
+	}
+	if checkHeader(files[0], number) != nil {
+		if err := checkHeader(files[1], number); err != nil {
+			return nil, errors.Join(err, m.closeOne())
+		}
+	}
+	intern := newInterner()
+	for {
+		payload, ok := editAt(files[0], m.size, m.edits+1)
+		if !ok {
+			payload, ok = editAt(files[1], m.size, m.edits+1)
+		}
+		if !ok {
+			break
+		}
+		e, err := decodeEdit(payload, intern)
+		if err == nil {
+			err = m.state.apply(e)
+		}
+		if err != nil {
+			return nil, errors.Join(err, m.closeOne())
+		}
+		m.size += editPreludeLen + int64(len(payload))
+		if m.edits++; m.edits == 1 {
+			m.first = m.size
+		}
+	}
+	for _, b := range files {
+		if m.edits == 0 || m.size+1 < int64(len(b)) && nextEdit(b, m.size+1, m.edits+1) > 0 {
+			return nil, errors.Join(errManifest, m.closeOne())
+		}
+	}
+	return m, nil
+}
+
+func (m *manifest) closeOne() error {
+	if m.f == nil {
+		return nil
+	}
+	return m.f.Close()
 }
 
 // whole reports whether nothing is behind the edits of the file.
@@ -242,18 +339,8 @@ func loadOne(fs vfs.FS, dir, file string, number uint64) (_ *manifest, err error
 // parseManifest reads a manifest's bytes; what is behind good is an edit that
 // was not completed.
 func parseManifest(b []byte, number uint64) (st *state, good, first int64, edits uint64, err error) {
-	le := binary.LittleEndian
-	if len(b) < headerLen {
-		return nil, 0, 0, 0, errTornManifest
-	}
-	if string(b[:8]) != manifestMagic || le.Uint32(b[60:]) != checksum(b[:60]) || le.Uint64(b[16:]) != number {
-		if bytes.Contains(b, []byte(editMagic)) {
-			return nil, 0, 0, 0, fmt.Errorf("%w: its header does not check", errManifest)
-		}
-		return nil, 0, 0, 0, errTornManifest
-	}
-	if v := le.Uint32(b[8:]); v > manifestVersion {
-		return nil, 0, 0, 0, fmt.Errorf("manifest has format version %d and this Oriel reads up to %d: run the Oriel that wrote it, or a newer one", v, manifestVersion)
+	if err := checkHeader(b, number); err != nil {
+		return nil, 0, 0, 0, err
 	}
 	st = newState()
 	intern := newInterner()
@@ -261,7 +348,7 @@ func parseManifest(b []byte, number uint64) (st *state, good, first int64, edits
 		payload, ok := editAt(b, at, edits+1)
 		if !ok {
 			if next := nextEdit(b, at+1, edits+1); next > 0 {
-				return nil, 0, 0, 0, fmt.Errorf("%w: the edit at %d does not check, and the one at %d does: restore the directory from a copy", errManifest, at, next)
+				return nil, 0, 0, 0, fmt.Errorf("%w: the edit at %d does not check, and the one at %d does", errManifest, at, next)
 			}
 			break
 		}
@@ -282,6 +369,24 @@ func parseManifest(b []byte, number uint64) (st *state, good, first int64, edits
 		return nil, 0, 0, 0, errTornManifest
 	}
 	return st, good, first, edits, nil
+}
+
+// checkHeader checks that bytes begin as a manifest of that number.
+func checkHeader(b []byte, number uint64) error {
+	le := binary.LittleEndian
+	if len(b) < headerLen {
+		return errTornManifest
+	}
+	if string(b[:8]) != manifestMagic || le.Uint32(b[60:]) != checksum(b[:60]) || le.Uint64(b[16:]) != number {
+		if bytes.Contains(b, []byte(editMagic)) {
+			return fmt.Errorf("%w: its header does not check", errManifest)
+		}
+		return errTornManifest
+	}
+	if v := le.Uint32(b[8:]); v > manifestVersion {
+		return fmt.Errorf("manifest has format version %d and this Oriel reads up to %d: run the Oriel that wrote it, or a newer one", v, manifestVersion)
+	}
+	return nil
 }
 
 // editAt gives the payload of the whole edit with that number at an offset.

@@ -161,9 +161,9 @@ func TestManifestRefusals(t *testing.T) {
 			_, _ = m.f.WriteAt(h, 0)
 			_, _ = m.twin.WriteAt(h, 0)
 		}, "run the Oriel that wrote it"},
-		"corrupt edit":       {func(_ *vfs.Mem, m *manifest) { flip(t, m.f, m.first+30); flip(t, m.twin, m.first+31) }, "restore the directory from a copy"},
+		"corrupt edit":       {func(_ *vfs.Mem, m *manifest) { flip(t, m.f, m.first+30); flip(t, m.twin, m.first+31) }, "oriel segments recover"},
 		"corrupt header":     {func(_ *vfs.Mem, m *manifest) { flip(t, m.f, 3); flip(t, m.twin, 4) }, "header does not check"},
-		"corrupt first":      {func(_ *vfs.Mem, m *manifest) { flip(t, m.f, headerLen+6); flip(t, m.twin, headerLen+7) }, "restore the directory from a copy"},
+		"corrupt first":      {func(_ *vfs.Mem, m *manifest) { flip(t, m.f, headerLen+6); flip(t, m.twin, headerLen+7) }, "oriel segments recover"},
 		"gone, segments not": {func(fs *vfs.Mem, m *manifest) { _ = removeManifest(fs, "logs", m.number) }, "no whole manifest"},
 	} {
 		fs, m := begin(t)
@@ -238,6 +238,38 @@ func FuzzManifest(f *testing.F) {
 			t.Fatalf("written again, it does not read: %v", err)
 		}
 		if d := cmp.Diff(e, again, append(sameState, cmp.AllowUnexported(edit{}))...); d != "" {
+			t.Fatal(d)
+		}
+	})
+}
+
+// FuzzDeletions reads a journal of deletions of any bytes; what it reads it can write.
+func FuzzDeletions(f *testing.F) {
+	fs := vfs.NewMem()
+	_ = fs.MkdirAll("logs")
+	d := newDeletions(fs, "logs")
+	if err := d.begin(); err != nil {
+		f.Fatal(err)
+	}
+	for i := range uint64(3) {
+		if err := d.note([]purge{{tenant: "shop", cluster: "eu", namespace: "web", upTo: 9, ordinal: i}, {tenant: "pay", to: int64(i), upTo: 3}}); err != nil {
+			f.Fatal(err)
+		}
+	}
+	b := make([]byte, d.size)
+	if _, err := d.f.ReadAt(b, 0); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Add(b[:len(b)-3])
+	f.Fuzz(func(t *testing.T, data []byte) {
+		read := newDeletions(vfs.NewMem(), "logs")
+		if read.parse(data, 1) != nil {
+			return
+		}
+		again := newDeletions(vfs.NewMem(), "logs")
+		again.take(read.all())
+		if d := cmp.Diff(read.all(), again.all(), sameState...); d != "" {
 			t.Fatal(d)
 		}
 	})

@@ -125,7 +125,10 @@ func (s *Store) mergeOnce(ctx context.Context, all bool) (did bool, err error) {
 		}
 	}
 	began := time.Now()
-	e, err := s.runJob(ctx, j)
+	e, gone, err := s.runJob(ctx, j)
+	if err == nil {
+		err = s.deletions.note(gone)
+	}
 	if err == nil {
 		err = s.advance(e, func() {})
 	} else if e != nil {
@@ -159,13 +162,14 @@ func (s *Store) mergeFailed(reason string, err error) error {
 }
 
 // runJob writes the merged parts: those of small tenants into one file, each of
-// the others into its own. With an error the edit names what was written.
-func (s *Store) runJob(ctx context.Context, j *job) (*edit, error) {
+// the others into its own. With an error the edit names what was written. gone is
+// what was left out for its age.
+func (s *Store) runJob(ctx context.Context, j *job) (e *edit, gone []purge, _ error) {
 	s.mu.RLock()
 	purges := s.purges
 	s.mu.RUnlock()
 	now := s.opts.Clock()
-	e := &edit{dropParts: map[uint64][]int{}}
+	e = &edit{dropParts: map[uint64][]int{}}
 	var shared []segment.PartSource
 	write := func(sources []segment.PartSource) error {
 		if len(sources) == 0 {
@@ -183,7 +187,7 @@ func (s *Store) runJob(ctx context.Context, j *job) (*edit, error) {
 		for _, p := range j.parts[id] {
 			of, err := s.openPart(p)
 			if err != nil {
-				return e, err
+				return e, nil, err
 			}
 			for i := range of.Len() {
 				blocks = append(blocks, of.Block(i))
@@ -191,25 +195,26 @@ func (s *Store) runJob(ctx context.Context, j *job) (*edit, error) {
 			bytes += p.bytes
 			e.dropParts[p.file.number] = append(e.dropParts[p.file.number], p.index)
 		}
-		sources, err := s.sources(id, blocks, purges, now)
+		sources, cuts, err := s.sources(id, blocks, purges, now)
+		gone = append(gone, cuts...)
 		if err != nil {
-			return e, err
+			return e, nil, err
 		}
 		if bytes < smallBytes {
 			shared = append(shared, sources...)
 			continue
 		}
 		if err := write(sources); err != nil {
-			return e, err
+			return e, nil, err
 		}
 	}
 	if err := write(shared); err != nil {
-		return e, err
+		return e, nil, err
 	}
 	for _, places := range e.dropParts {
 		slices.Sort(places)
 	}
-	return e, nil
+	return e, gone, nil
 }
 
 // polite is a file that lets appends go first and ends when the store closes.

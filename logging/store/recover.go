@@ -48,6 +48,9 @@ func (s *Store) recover() error {
 	if err := s.readNotes(); err != nil {
 		return err
 	}
+	if err := s.recoverDeletions(); err != nil {
+		return err
+	}
 	if err := s.recoverKeys(); err != nil {
 		return err
 	}

@@ -76,6 +76,7 @@ func (s *Store) Sweep(ctx context.Context) error {
 	purges := s.purges
 	e.dropKeys = s.keyTables.expired(now)
 	s.mu.RUnlock()
+	var gone []purge
 	rows := map[string]int{}
 	for id, parts := range v.parts {
 		cut, ok := s.cutoff(id, now)
@@ -83,6 +84,7 @@ func (s *Store) Sweep(ctx context.Context) error {
 			switch {
 			case ok && p.tMax < cut:
 				rows["retention"] += p.rows
+				gone = append(gone, cutOff(id, cut, p.seqMax))
 			case slices.ContainsFunc(purges, func(g purge) bool { return g.takes(p) }):
 				rows["purge"] += p.rows
 			default:
@@ -98,7 +100,11 @@ func (s *Store) Sweep(ctx context.Context) error {
 	if len(e.dropParts) == 0 && len(e.dropKeys) == 0 && len(e.dropPurges) == 0 {
 		return nil
 	}
-	err := s.advance(e, func() {
+	err := s.deletions.note(gone)
+	if err != nil {
+		return s.mergeFailed("sweep", err)
+	}
+	err = s.advance(e, func() {
 		s.replaceKeys(e.dropKeys, nil)
 		if len(e.dropPurges) > 0 {
 			s.purges = slices.DeleteFunc(slices.Clone(s.purges), func(p purge) bool { return slices.Contains(e.dropPurges, p.ordinal) })

@@ -144,7 +144,8 @@ type Store struct {
 	merging      sync.Mutex    // held by who merges and sweeps; before manifestLock
 	manifestLock sync.Mutex    // guards manifest
 	manifest     *manifest
-	orphans      []string // files that an edit named that may or may not be durable; guarded by manifestLock
+	deletions    *deletions // beside the manifest, which it outlives
+	orphans      []string   // files that an edit named that may or may not be durable; guarded by manifestLock
 	wakeGather   chan struct{}
 	wakeFlush    chan struct{}
 	wakeMerge    chan struct{}
@@ -208,6 +209,9 @@ func Open(dir string, o Options) (*Store, error) {
 		if s.manifest != nil {
 			err = errors.Join(err, s.manifest.close())
 		}
+		if s.deletions != nil {
+			err = errors.Join(err, s.deletions.close())
+		}
 		s.files.closeAll()
 		return nil, fmt.Errorf("open log store %s: %w", dir, err)
 	}
@@ -228,10 +232,6 @@ func Open(dir string, o Options) (*Store, error) {
 	}
 	return s, nil
 }
-
-// NextSeq gives the position of the next record. It is for who has just opened the
-// store, before anything is appended.
-func (s *Store) NextSeq() uint64 { return s.nextSeq }
 
 // Append implements logging.Appender. A batch beyond 128 MiB is an error.
 func (s *Store) Append(ctx context.Context, w tenant.Write, b logging.Batch) ([]logging.ItemResult, error) {
@@ -434,7 +434,7 @@ func (s *Store) Close() error {
 	}
 	s.manifestLock.Lock()
 	defer s.manifestLock.Unlock()
-	errs = append(errs, s.manifest.close())
+	errs = append(errs, s.manifest.close(), s.deletions.close())
 	if !s.inUse() {
 		s.files.closeAll()
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/oriel-project/oriel/internal/vfs"
 	"github.com/oriel-project/oriel/logging/segment"
+	"github.com/oriel-project/oriel/tenant"
 )
 
 // Finding is something of a log store's directory that does not check.
@@ -142,6 +143,54 @@ func verifyLog(fs vfs.FS, dir string, number uint64, last bool, report func(Find
 		at = next
 	}
 	return nil
+}
+
+// logRecords gives the tenant and seq of every record of a log file that reads, and
+// the purges; how many records, and the first seq that the file may hold.
+func logRecords(fs vfs.FS, name string, number uint64, each func(tenant.ID, uint64), purged func(purge)) (records int, first uint64, err error) {
+	f, err := fs.Open(name)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer f.Close() // it was only read
+	size, err := f.Size()
+	if err != nil {
+		return 0, 0, err
+	}
+	if first, err = readHeader(f, name, number); err != nil && !errors.Is(err, errHeader) {
+		return 0, 0, err
+	}
+	r := &reader{f: f, number: number, size: size, intern: newInterner()}
+	for at := int64(headerLen); at < size; {
+		fr, err := r.frame(at)
+		if err == nil {
+			for i := range fr.sections {
+				recs, err := r.records(&fr.sections[i])
+				if err != nil && !errors.Is(err, errFrame) {
+					return 0, 0, err
+				}
+				for j := range recs {
+					each(recs[j].Tenant, recs[j].Seq)
+				}
+				records += len(recs)
+			}
+			if fr.purge != nil {
+				purged(*fr.purge)
+			}
+			at = fr.end()
+			continue
+		}
+		if errors.Is(err, errFrame) {
+			at, err = r.next(at)
+		}
+		if err != nil {
+			return 0, 0, err
+		}
+		if at == 0 {
+			break
+		}
+	}
+	return records, first, nil
 }
 
 func verifyKeys(fs vfs.FS, dir string, info keysInfo, report func(Finding)) {
