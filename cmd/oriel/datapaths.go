@@ -13,4 +13,5 @@ const (
 	dirKube      = "kube"
 	adminToken   = "admin.token"
 	numbersKey   = "numbers.key"
+	numbersMark  = "numbers.mark" // in dirLogs
 )

@@ -32,11 +32,11 @@ func (g *gateway) openLogs() error {
 		return err
 	}
 	g.closers = append(g.closers, g.logs.Close)
-	next := uint64(1)
-	if s, ok := g.logs.(*store.Store); ok {
-		next = s.NextSeq()
+	mark := "" // a cluster's records have no positions to hide
+	if _, ok := g.logs.(*store.Store); ok {
+		mark = g.dir.Path(dirLogs, numbersMark)
 	}
-	g.veil, err = openVeil(g.dir.Path(numbersKey), next)
+	g.veil, err = openVeil(g.dir.Path(numbersKey), mark)
 	return err
 }
 

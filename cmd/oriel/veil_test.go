@@ -109,7 +109,7 @@ func TestNumbersTellNothing(t *testing.T) {
 	if got := ask(mine, "GET", "/es/app/_doc/"+logging.DerivedID(3), ""); !strings.Contains(got, "as if derived") {
 		t.Errorf("the id that was given: %s", got)
 	}
-	again, err := openVeil(g.dir.Path(numbersKey), 99)
+	again, err := openVeil(g.dir.Path(numbersKey), g.dir.Path(dirLogs, numbersMark))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,31 +118,73 @@ func TestNumbersTellNothing(t *testing.T) {
 	}
 }
 
+// TestVeilFile: whatever a copy of the directory lacks, no record is ever shown by its
+// position, and none gets another id unsaid.
 func TestVeilFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "numbers.key")
-	v, err := openVeil(path, 1000)
+	dir := t.TempDir()
+	path, mark := filepath.Join(dir, numbersKey), filepath.Join(dir, numbersMark)
+	v, err := openVeil(path, mark)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if v.Shown(999) != 999 || v.Shown(1000) == 1000 {
-		t.Errorf("999 is shown as %d, 1000 as %d", v.Shown(999), v.Shown(1000))
+	if v.Shown(1) == 1 && v.Shown(2) == 2 {
+		t.Error("positions are shown as they are")
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v %v", info, err)
 	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, bad := range map[string][]byte{
-		"torn": b[:len(b)-3], "longer": append(slices.Clone(b), 'x'), "empty": nil,
-		"another key": []byte(strings.Replace(string(b), "first 1000", "first 1001", 1)),
-	} {
-		if err := os.WriteFile(path, bad, 0o600); err != nil {
+	read := func(name string) []byte {
+		b, err := os.ReadFile(name)
+		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := openVeil(path, 5); err == nil || !strings.Contains(err.Error(), "restore the file") {
-			t.Errorf("%s: %v", name, err)
+		return b
+	}
+	b, m := read(path), read(mark)
+	if strings.Contains(string(m), strings.Fields(string(b))[4]) {
+		t.Errorf("the mark tells the key: %s", m)
+	}
+	elsewhere := filepath.Join(t.TempDir(), numbersKey)
+	if _, err := openVeil(elsewhere, ""); err != nil {
+		t.Fatal(err)
+	}
+	older := veilFile([logging.VeilKeyBytes]byte{1}, 1000)
+	for _, c := range []struct {
+		name      string
+		key, mark []byte // nil: there is none
+		want      string // of the error
+	}{
+		{"as it was", b, m, ""},
+		{"before there were marks", older, nil, ""},
+		{"a new directory", nil, nil, ""},
+		{"the key is gone", nil, m, "is gone"},
+		{"the key of another directory", read(elsewhere), m, "is not the one"},
+		{"an empty mark", b, []byte{}, "is not the one"},
+		{"torn", b[:len(b)-3], m, "restore the file"},
+		{"longer", append(slices.Clone(b), 'x'), m, "restore the file"},
+		{"empty", []byte{}, m, "restore the file"},
+		{"another first", []byte(strings.Replace(string(b), "first 1", "first 2", 1)), m, "restore the file"},
+	} {
+		for name, b := range map[string][]byte{path: c.key, mark: c.mark} {
+			_ = os.Remove(name)
+			if b != nil {
+				if err := os.WriteFile(name, b, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		v, err := openVeil(path, mark)
+		if c.want != "" {
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%s: %v", c.name, err)
+			}
+			continue
+		}
+		if err != nil || v.Shown(5000) == 5000 {
+			t.Errorf("%s: 5000 is shown as %d: %v", c.name, v.Shown(5000), err)
+		}
+		if again, err := openVeil(path, mark); err != nil || again.Shown(5000) != v.Shown(5000) {
+			t.Errorf("%s, started again: %v", c.name, err)
 		}
 	}
 }
