@@ -190,6 +190,9 @@ func (c *composite) add(d *Doc) error {
 
 func (c *composite) combine(d *Doc, at int, code []byte) error {
 	if at == len(c.plan.sources) {
+		if err := c.plan.bounds.step(); err != nil { // a document may have any number of combinations
+			return err
+		}
 		c.code = code
 		id, err := c.id(code)
 		if err != nil || id == noID {
@@ -264,7 +267,10 @@ func (*composite) addCount(*run, int) error { return nil }
 
 func (c *composite) result() (AggResult, error) {
 	ids := slices.Clone(c.heap)
-	slices.SortFunc(ids, func(a, b uint32) int { return c.plan.compare(c.groups[a].key, c.groups[b].key) })
+	err := sortSteps(ids, func(a, b uint32) int { return c.plan.compare(c.groups[a].key, c.groups[b].key) }, c.plan.bounds.spend)
+	if err != nil {
+		return AggResult{}, err
+	}
 	r := AggResult{Buckets: make([]Bucket, 0, len(ids))}
 	for _, id := range ids {
 		g := &c.groups[id]

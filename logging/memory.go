@@ -23,9 +23,12 @@ type aggBounds struct {
 	steps int          // since ended was asked
 }
 
-// step is called in what takes long beside rows; the error is that of ended.
-func (b *aggBounds) step() error {
-	if b.steps++; b.steps < 2048 || b.ended == nil {
+// step is called in what takes long beside rows, spend in what takes as long as n
+// steps, of which each is below a microsecond; the error is that of ended.
+func (b *aggBounds) step() error { return b.spend(1) }
+
+func (b *aggBounds) spend(n int) error {
+	if b.steps += n; b.steps < 2048 || b.ended == nil {
 		return nil
 	}
 	b.steps = 0
@@ -43,7 +46,7 @@ func (b *aggBounds) bucket() error {
 	if b.buckets++; b.buckets > bucketsMax {
 		return fmt.Errorf("%w: more than %d buckets: widen the interval, shorten the time range or ask for fewer terms", ErrQuery, bucketsMax)
 	}
-	return b.step()
+	return b.spend(16)
 }
 
 // hold takes memory for something of a field (negative: gives it back); what

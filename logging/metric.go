@@ -387,6 +387,11 @@ func (c *percentiles) addRows(r *run, sel []uint32) (bool, error) {
 }
 
 func (c *percentiles) result() (AggResult, error) {
+	if !c.sketch.sorted {
+		if err := c.plan.bounds.spend(len(c.sketch.vals) / 8); err != nil {
+			return AggResult{}, err
+		}
+	}
 	out := make([]Percentile, len(c.plan.Percents))
 	if c.plan.Kind == PercentileRanks {
 		for i, x := range c.plan.Percents {
@@ -505,6 +510,9 @@ func (c *cardinality) addCodes(r *run, sel []uint32) {
 func (*cardinality) addCount(*run, int) error { return nil }
 
 func (c *cardinality) result() (AggResult, error) {
+	if err := c.plan.bounds.spend(len(c.seen.registers) / 256); err != nil {
+		return AggResult{}, err
+	}
 	n := float64(c.seen.count())
 	return AggResult{Value: &n}, nil
 }

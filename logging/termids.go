@@ -99,9 +99,9 @@ func (t *termIDs) of(v Value, b *aggBounds, field string) (uint32, error) {
 // ofString numbers a string, which is copied if it is new.
 func (t *termIDs) ofString(s string, b *aggBounds, field string) (uint32, error) {
 	k := KeyOfString(s)
-	slot, id := t.find(k)
+	slot, id, err := t.find(k, b)
 	if slot < 0 {
-		return id, nil
+		return id, err
 	}
 	t.strs = append(t.strs, t.keep(s))
 	id = t.add(k, termPlace{kind: inStrings, at: uint32(len(t.strs) - 1)})
@@ -117,28 +117,30 @@ func (t *termIDs) column(of Keyed) uint32 {
 
 // ofCode numbers the string of a code of a column.
 func (t *termIDs) ofCode(column, code uint32, k StringKey, b *aggBounds, field string) (uint32, error) {
-	slot, id := t.find(k)
+	slot, id, err := t.find(k, b)
 	if slot < 0 {
-		return id, nil
+		return id, err
 	}
 	id = t.add(k, termPlace{kind: inColumns, at: column, code: code})
 	t.put(slot, id)
 	return id, b.hold(stringBytes, "terms of", field)
 }
 
-// find gives the id of a key, or else the slot for it.
-func (t *termIDs) find(k StringKey) (slot int, id uint32) {
+// find gives the id of a key, or else the slot for it; with an error no slot.
+func (t *termIDs) find(k StringKey, b *aggBounds) (slot int, id uint32, err error) {
 	if 2*(t.used+1) > len(t.table) {
-		t.grow()
+		if err := t.grow(b); err != nil {
+			return -1, noID, err
+		}
 	}
 	mask := uint64(len(t.table) - 1)
 	i := k[0] & mask
 	for ; t.table[i] != 0; i = (i + 1) & mask {
 		if id := t.table[i] - 1; t.keys[id] == k {
-			return -1, id
+			return -1, id, nil
 		}
 	}
-	return int(i), noID
+	return int(i), noID, nil
 }
 
 func (t *termIDs) put(slot int, id uint32) {
@@ -160,13 +162,18 @@ func (t *termIDs) keep(s string) string {
 	return t.piece.String()[from:]
 }
 
-func (t *termIDs) grow() {
+// grow makes the table larger. There may be millions of entries: an error says that
+// nobody waits for them any more.
+func (t *termIDs) grow(b *aggBounds) error {
 	old := t.table
 	t.table = make([]uint32, max(16, 4*len(old)))
 	mask := uint64(len(t.table) - 1)
 	for _, e := range old {
 		if e == 0 {
 			continue
+		}
+		if err := b.step(); err != nil {
+			return err
 		}
 		i := t.keys[e-1][0] & mask
 		for t.table[i] != 0 {
@@ -176,4 +183,5 @@ func (t *termIDs) grow() {
 	}
 	more := max(0, len(t.table)/2-len(t.keys))
 	t.keys, t.where = slices.Grow(t.keys, more), slices.Grow(t.where, more)
+	return nil
 }

@@ -173,16 +173,23 @@ func (t *terms) at(id uint32) (*group, error) {
 
 func (t *terms) add(d *Doc) error {
 	vals := t.plan.values(d)
-	for i, v := range vals {
-		if slices.ContainsFunc(vals[:i], func(o Value) bool { return sameKey(v, o) }) {
-			continue // a document counts once a bucket
-		}
+	ids := make([]uint32, 0, min(len(vals), 16))
+	for _, v := range vals {
 		id, err := t.plan.id(v)
 		if err != nil {
 			return err
 		}
-		if id == noID {
-			continue
+		if id != noID && (len(vals) > 16 || !slices.Contains(ids, id)) {
+			ids = append(ids, id)
+		}
+	}
+	if len(vals) > 16 {
+		slices.Sort(ids)
+		ids = slices.Compact(ids)
+	}
+	for _, id := range ids { // a document counts once a bucket
+		if err := t.plan.bounds.step(); err != nil {
+			return err
 		}
 		g, err := t.at(id)
 		if err != nil {
@@ -211,6 +218,7 @@ func (t *terms) result() (AggResult, error) {
 	var kept []term
 	var docs int64
 	var failed error
+	byOrder := func(a, b term) int { return p.compare(&a, &b) }
 	byKey := slices.ContainsFunc(p.by, termsBy.isKey)
 	pick := func(fn func(term)) {
 		t.each(func(n term) {
@@ -234,11 +242,13 @@ func (t *terms) result() (AggResult, error) {
 			return
 		}
 		if kept = append(kept, n); len(kept) == size || len(kept) >= 2*size {
-			slices.SortFunc(kept, func(a, b term) int { return p.compare(&a, &b) })
+			failed = sortSteps(kept, byOrder, p.bounds.spend)
 			kept = kept[:size]
 		}
 	})
-	slices.SortFunc(kept, func(a, b term) int { return p.compare(&a, &b) })
+	if failed == nil {
+		failed = sortSteps(kept, byOrder, p.bounds.spend)
+	}
 	if failed == nil && len(kept) >= size {
 		last := kept[size-1]
 		kept = kept[:0]
@@ -254,12 +264,15 @@ func (t *terms) result() (AggResult, error) {
 	if failed != nil {
 		return AggResult{}, failed
 	}
-	slices.SortFunc(kept, func(a, b term) int {
+	failed = sortSteps(kept, func(a, b term) int {
 		if c := p.compare(&a, &b); c != 0 {
 			return c
 		}
 		return Compare(a.key, b.key)
-	})
+	}, p.bounds.spend)
+	if failed != nil {
+		return AggResult{}, failed
+	}
 	kept = kept[:min(size, len(kept))]
 	r := AggResult{Buckets: []Bucket{}}
 	for i := range kept {
@@ -347,8 +360,14 @@ func (t *terms) whole(id uint32) (*group, error) {
 // keys looks up the keys.
 func (t *terms) keys(of []term) (err error) {
 	ids := &t.plan.ids
-	slices.SortFunc(of, func(a, b term) int { return ids.byPlace(a.id, b.id) })
+	bounds := t.plan.bounds
+	if err := sortSteps(of, func(a, b term) int { return ids.byPlace(a.id, b.id) }, bounds.spend); err != nil {
+		return err
+	}
 	for i := range of {
+		if err := bounds.step(); err != nil {
+			return err
+		}
 		if of[i].key, err = ids.value(of[i].id); err != nil {
 			return err
 		}

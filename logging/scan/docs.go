@@ -108,5 +108,5 @@ func (e *eval) document(row int) (*logging.Doc, error) {
 		return nil, err
 	}
 	e.doc.Reset(&e.rec)
-	return e.doc, nil
+	return e.doc, e.tick(len(e.rec.Source) / bytesTick)
 }

@@ -29,6 +29,7 @@ type eval struct {
 	json  []byte
 	tests []uint8 // verdicts by dictionary code
 	ticks int
+	ended error // what wanted said once it did: nothing is found any more
 
 	scratch []source
 	cols    columns
@@ -97,12 +98,21 @@ func (s *search) layoutOf(sh *shape.Shape) *layout {
 
 // tick looks at the context once in some thousand rows of slow work.
 func (e *eval) tick(rows int) error {
-	if e.ticks += rows; e.ticks < 1024 {
-		return nil
+	if e.ticks += rows; e.ticks < 1024 || e.ended != nil {
+		return e.ended
 	}
 	e.ticks = 0
-	return e.s.wanted()
+	e.ended = e.s.wanted()
+	return e.ended
 }
+
+// bytesTick is how many bytes are as much work as a row.
+const bytesTick = 64
+
+// over is tick for tests of strings, which have no error: what they are of may be
+// megabytes. Once it is true the tests that are left may say anything, and whoever
+// gave them away has an error in ended.
+func (e *eval) over(s string) bool { return e.tick(1+len(s)/bytesTick) != nil }
 
 // visible gives the rows that show.
 func (e *eval) visible() ([]uint32, error) {

@@ -356,11 +356,11 @@ func (s *search) winners() ([]logging.Hit, error) {
 	var block segment.Block
 	last := place{part: -1}
 	bytes := int64(0)
-	for n, i := range order {
+	for _, i := range order {
 		h := &heap[i]
 		out[i].Sort = h.keys
-		if n%64 == 0 && s.ctx.Err() != nil {
-			return nil, s.ctx.Err()
+		if err := s.eval.tick(16); err != nil {
+			return nil, err
 		}
 		if h.rec != nil {
 			out[i].Record = *h.rec
@@ -377,6 +377,9 @@ func (s *search) winners() ([]logging.Hit, error) {
 			return nil, err
 		}
 		out[i].Record = rec
+		if err := s.eval.tick(len(rec.Source) / bytesTick); err != nil {
+			return nil, err
+		}
 		if bytes += int64(hitBytes + len(rec.Source) + len(rec.Message)); bytes > s.q.MemoryMax {
 			return nil, fmt.Errorf("%w: hits: the query needs more than %d bytes of memory: ask for fewer at a time", logging.ErrQuery, s.q.MemoryMax)
 		}

@@ -211,7 +211,7 @@ func decimal(c *segment.Column, row uint32) float64 {
 
 // matchStrings tests strings. Stamped ones that are empty are no values.
 func (e *eval) matchStrings(l *leaf, c *segment.Column, in []uint32, exact, stamped bool) ([]uint32, error) {
-	test := func(s string) bool { return (s != "" || !stamped) && l.test(logging.String(s), exact) }
+	test := func(s string) bool { return (s != "" || !stamped) && !e.over(s) && l.test(logging.String(s), exact) }
 	switch c.Kind {
 	case segment.KindText:
 		return e.matchText(l, c, in, exact, test)
@@ -270,11 +270,12 @@ func (e *eval) matchText(l *leaf, c *segment.Column, in []uint32, exact bool, te
 	case len(t.phrase) > 0:
 		out = c.Text.SelectPhrase(t.phrase, t.lastPrefix, in, out)
 	case t.accept != nil:
-		out = c.Text.SelectToken(t.accept, t.token.Text, digitHints[t.token.Digits], in, out)
+		accept := func(token string) bool { return !e.over(token) && t.accept(token) }
+		out = c.Text.SelectToken(accept, t.token.Text, digitHints[t.token.Digits], in, out)
 	default:
 		out = c.Text.SelectValue(test, "", in, out)
 	}
-	return e.rows.keep(out), nil
+	return e.rows.keep(out), e.ended
 }
 
 var digitHints = [...]text.DigitHint{logging.DigitsUnknown: text.DigitsMaybe, logging.DigitsSome: text.DigitsAlways, logging.DigitsNone: text.DigitsNever}
@@ -289,7 +290,7 @@ func (e *eval) byString(c *segment.Column, in []uint32, test func(string) bool) 
 		if err := e.tick(len(in)); err != nil {
 			return nil, err
 		}
-		return e.rows.keep(c.Text.SelectValue(test, "", in, e.rows.take(len(in)))), nil
+		return e.rows.keep(c.Text.SelectValue(test, "", in, e.rows.take(len(in)))), e.ended
 	case segment.KindIDs:
 		return e.byIDs(c, in, test)
 	}
@@ -335,9 +336,9 @@ func (e *eval) strings(c *segment.Column, off []uint32, data []byte) ([]uint32, 
 func (e *eval) byCode(c *segment.Column, in []uint32, test func(string) bool) ([]uint32, error) {
 	if c.Codes == nil {
 		if test(c.Values[0]) {
-			return in, nil
+			return in, e.ended
 		}
-		return nil, nil
+		return nil, e.ended
 	}
 	if cap(e.tests) < len(c.Values) {
 		e.tests = make([]uint8, len(c.Values))

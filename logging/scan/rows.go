@@ -114,7 +114,7 @@ func (r *rows) Doc(i int) (*logging.Doc, error) {
 		r.doc = logging.NewDoc(nil)
 	}
 	r.doc.Reset(&rec)
-	return r.doc, nil
+	return r.doc, r.e.tick(len(rec.Source) / bytesTick)
 }
 
 // single gives the sources of a field of which at most one counts in any row.

@@ -246,9 +246,9 @@ func (s *search) loose() error {
 	doc := logging.NewDoc(nil)
 	for i := range s.sources {
 		src := &s.sources[i]
-		for n, rec := range src.Loose {
-			if n%256 == 0 && s.ctx.Err() != nil {
-				return s.ctx.Err()
+		for _, rec := range src.Loose {
+			if err := s.eval.tick(4 + len(rec.Source)/bytesTick); err != nil {
+				return err
 			}
 			if !hasIndex(s.q.Indices, rec.Index) || !src.Rules.Shows(rec) {
 				continue

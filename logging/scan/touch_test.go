@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -165,6 +167,69 @@ func TestDeadline(t *testing.T) {
 			// Sources that nobody asked: they remember nothing.
 			if _, err := scan.Search(&slow{Context: context.Background(), left: left}, q, hourly(2), scan.Options{}); !errors.Is(err, context.DeadlineExceeded) {
 				t.Fatalf("%s: ended at look %d of %d: got %v", name, left, all.looks, err)
+			}
+		}
+	}
+}
+
+// TestLooks: a search of large documents looks by their bytes, not by their number.
+func TestLooks(t *testing.T) {
+	const size, count = 128 << 10, 32
+	start := time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)
+	rnd := rand.New(rand.NewPCG(1, 1))
+	var recs []logging.Record
+	for i := range uint64(count) {
+		var b strings.Builder
+		for b.Len() < size {
+			fmt.Fprintf(&b, "word%x ", rnd.Uint64())
+		}
+		src := fmt.Appendf(nil, `{"message":%q}`, b.String())
+		if i%2 == 0 { // a document without shape
+			src = fmt.Appendf(nil, `{"message":%q,"k%d":1}`, b.String(), i)
+		}
+		recs = append(recs, logging.Record{
+			Tenant: logtest.Tenant, Seq: i + 1, ID: logging.DerivedID(i + 1), Index: "logs-eu-web", Cluster: "eu", Namespace: "web",
+			Time: start.Add(time.Duration(i) * time.Second), Received: start, Message: b.String(), Source: src,
+		})
+	}
+	rules := scan.Rules{Included: true, Cut: math.MinInt64}
+	message := logging.Field{Name: "message", Exact: true}
+	re, err := logging.NewRegexp(message, ".*no[0-9]+where.*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	byMessage := []logging.SortKey{{Field: message}}
+	hits := []logging.Agg{{Name: "h", Of: logging.TopHits{Limit: 10, Sort: byMessage}}}
+	for name, q := range map[string]logging.Query{
+		"regexp":   {Filter: re},
+		"wildcard": {Filter: logging.Pattern{Field: message, Kind: logging.Wildcard, Text: "*no*where*"}},
+		"hits":     {Limit: count, Sort: []logging.SortKey{{Field: logging.FieldOf(logging.FieldSeq)}}},
+		"top hits": {Aggs: hits},
+		"anything": {Filter: logging.Pattern{Field: logging.FieldOf("*"), Kind: logging.Wildcard, Text: "*zz*yy*"}},
+	} {
+		rows := make([]*logging.Record, len(recs))
+		for i := range recs {
+			rows[i] = &recs[i]
+		}
+		for where, sources := range map[string][]scan.Source{
+			"file":  fileSources(tableSource(rules, recs)),
+			"loose": {{Rules: rules, Loose: rows}},
+		} {
+			if where == "loose" && name == "hits" {
+				continue // they are there already
+			}
+			all := &slow{Context: context.Background(), left: 1 << 30}
+			if _, err := scan.Search(all, q, sources, scan.Options{}); err != nil {
+				t.Fatal(name, err)
+			}
+			if want := size * count / (256 << 10); all.looks < want {
+				t.Errorf("%s of a %s: the context was looked at %d times in %d KiB, want %d", name, where, all.looks, size*count>>10, want)
+			}
+			for _, left := range []int{all.looks / 3, all.looks / 2, all.looks - 2} {
+				ended := &slow{Context: context.Background(), left: left}
+				if _, err := scan.Search(ended, q, sources, scan.Options{}); !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("%s of a %s, ended at look %d of %d: %v", name, where, left, all.looks, err)
+				}
 			}
 		}
 	}
