@@ -326,6 +326,7 @@ type ES struct {
 	Version        string `yaml:"version" doc:"the version that clients are told"`
 	PublishAddress string `yaml:"publish_address" doc:"host:port that sniffing clients are told; the request's own host without it"`
 	BodyBytesMax   Bytes  `yaml:"body_bytes_max" doc:"the largest body of a request that is taken, unpacked; of searches 16MiB at most"`
+	AnswersMemory  Bytes  `yaml:"answers_memory" doc:"the most memory that all answers may take together until they are sent, beyond which 429 is answered; 0: four times logs.search_memory"`
 }
 
 // TLS is the certificate of the HTTP listeners.

@@ -341,6 +341,9 @@ func (k *checker) es() {
 	if b := k.ES.BodyBytesMax; b < 1<<20 || b > 2<<30 {
 		k.bad("es.body_bytes_max", "%s: want 1MiB to 2GiB, such as 100MiB", b)
 	}
+	if b := k.ES.AnswersMemory; b != 0 && (b < 1<<20 || b > 1<<40) {
+		k.bad("es.answers_memory", "%s: want 1MiB to 1TiB, such as 1GiB, or 0 for four times logs.search_memory", b)
+	}
 }
 
 func (k *checker) oneOf(key, value string, want ...string) {

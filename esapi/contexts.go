@@ -209,7 +209,7 @@ func (c *call) scrollPage(id string, keep time.Duration, begin time.Time) (reply
 	if sc.search == nil {
 		return reply{}, contextMissing(id)
 	}
-	first := sc.query.After == nil && !sc.done
+	first, before := sc.query.After == nil && !sc.done, sc.query.After
 	var res *logging.Result
 	if len(sc.ch.infos) > 0 {
 		q := sc.query
@@ -232,9 +232,13 @@ func (c *call) scrollPage(id string, keep time.Duration, begin time.Time) (reply
 		}
 		sc.done = sc.done || len(res.Hits) < q.Limit
 	}
-	return ok(sc.search.AppendReply(nil, res, dsl.Reply{
+	out, err := c.answer(nil, sc.search, res, dsl.Reply{
 		Took: time.Since(begin), Shards: sc.ch.shards(), ScrollID: sc.id, NoAggs: !first,
-	})), nil
+	})
+	if err != nil {
+		sc.query.After, sc.done = before, false // the page can be asked for again
+	}
+	return ok(out), err
 }
 
 // scroll answers _search/scroll: the next page, or the end.
@@ -339,5 +343,5 @@ func (c *call) inPIT(dst []byte, s *dsl.Search, begin time.Time, status bool) ([
 	if err != nil {
 		return nil, err
 	}
-	return s.AppendReply(dst, res, dsl.Reply{Took: time.Since(begin), Shards: sc.ch.shards(), PitID: sc.id, Status: status}), nil
+	return c.answer(dst, s, res, dsl.Reply{Took: time.Since(begin), Shards: sc.ch.shards(), PitID: sc.id, Status: status})
 }

@@ -137,7 +137,11 @@ func multiGet(c *call) (reply, error) {
 		if err != nil {
 			return reply{}, err
 		}
+		n := len(b)
 		b = appendDocument(b, d.index, d.id, rec, found, d.source)
+		if err := c.hold(2 * int64(len(b)-n)); err != nil { // the slice grows by copies
+			return reply{}, err
+		}
 	}
 	return ok(append(b, "]}"...)), nil
 }

@@ -11,6 +11,7 @@
 package esapi
 
 import (
+	"cmp"
 	"io"
 	"log/slog"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
@@ -55,9 +57,12 @@ type Options struct {
 	// BodyBytesMax bounds the bodies of searches, unpacked, below what they are
 	// bounded by anyway (16 MiB); 0 does not.
 	BodyBytesMax int64
-	Clock        clock.Clock
-	Logger       *slog.Logger // nil: discard
-	Registerer   prometheus.Registerer
+	// AnswersBytesMax bounds the memory that all answers take together until they are
+	// sent; 0: 1 GiB.
+	AnswersBytesMax int64
+	Clock           clock.Clock
+	Logger          *slog.Logger // nil: discard
+	Registerer      prometheus.Registerer
 }
 
 // API is the facade. Safe for concurrent use.
@@ -65,6 +70,7 @@ type API struct {
 	o        Options
 	routes   []route
 	contexts contexts
+	answers  answers
 	zippers  sync.Pool
 
 	requests *prometheus.CounterVec   // route, code
@@ -86,7 +92,7 @@ func New(o Options) *API {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	a := &API{
-		o: o,
+		o: o, answers: answers{max: cmp.Or(o.AnswersBytesMax, answersDefault)},
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "oriel_es_requests_total", Help: "Requests to the Elasticsearch API, by route and the status of the answer.",
 		}, []string{"route", "code"}),
@@ -135,6 +141,7 @@ func (a *API) Error(w http.ResponseWriter, r *http.Request, status int, reason s
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	begin := time.Now()
 	c := &call{api: a, w: w, r: r, params: r.URL.Query(), scope: tenant.ReadFrom(r.Context())}
+	defer func() { c.give(c.held.Load()) }()
 	rt, vars, allowed := a.match(r)
 	name := "none"
 	var out reply
@@ -191,6 +198,7 @@ type call struct {
 	params url.Values
 	vars   map[string]string // of the path
 	scope  tenant.Read
+	held   atomic.Int64 // of the API's answers
 }
 
 // param gives a parameter of the URL, "" where absent.

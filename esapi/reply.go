@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -42,7 +43,10 @@ func (c *call) finish(out reply) int {
 		out.status = http.StatusOK
 	}
 	if !out.plain {
-		out.body = c.shape(out.body)
+		var err error
+		if out.body, err = c.shape(out.body); err != nil {
+			out = c.failure(err)
+		}
 		if len(out.body) > 0 && wantsYAML(c) {
 			h.Set("Content-Type", "application/yaml")
 		} else {
@@ -63,7 +67,7 @@ func (c *call) finish(out reply) int {
 	}
 	h.Add("Vary", "Accept-Encoding")
 	if len(out.body) >= gzipBytesMin && acceptsGzip(c.r) {
-		out.body = c.api.zip(out.body)
+		out.body = c.api.zip(c.r.Context(), out.body)
 		h.Set("Content-Encoding", "gzip")
 	}
 	h.Set("Content-Length", strconv.Itoa(len(out.body)))
@@ -85,13 +89,19 @@ func acceptsGzip(r *http.Request) bool {
 	return false
 }
 
-func (a *API) zip(body []byte) []byte {
+// zip packs a body, and ends early where nobody waits for it any more.
+func (a *API) zip(ctx context.Context, body []byte) []byte {
 	var b bytes.Buffer
 	z := a.zippers.Get().(*gzip.Writer)
 	defer a.zippers.Put(z)
 	z.Reset(&b)
 	// Writing to memory does not fail.
-	_, _ = z.Write(body)
+	for piece := range slices.Chunk(body, 1<<20) {
+		if ctx.Err() != nil {
+			break
+		}
+		_, _ = z.Write(piece)
+	}
 	_ = z.Close()
 	return b.Bytes()
 }
@@ -112,25 +122,28 @@ func (c *call) mediaType() string {
 const replyValuesMax = 20_000_000
 
 // shape applies filter_path, pretty and format=yaml.
-func (c *call) shape(body []byte) []byte {
+func (c *call) shape(body []byte) ([]byte, error) {
 	paths, pretty, yaml := c.param("filter_path"), c.on("pretty"), wantsYAML(c)
 	if (paths == "" && !pretty && !yaml) || len(body) == 0 {
-		return body
+		return body, nil
+	}
+	if err := c.holdShaped(body); err != nil {
+		return nil, err
 	}
 	n, err := dsl.ParseJSON(body, replyValuesMax)
 	if err != nil {
-		return body
+		return body, nil
 	}
 	if paths != "" {
 		n = dsl.FilterPath(n, strings.Split(clipPaths(paths), ","))
 	}
 	if yaml {
-		return appendYAML(nil, n)
+		return appendYAML(nil, n), nil
 	}
 	if pretty {
-		return append(n.AppendIndent(nil, 0), '\n')
+		return append(n.AppendIndent(nil, 0), '\n'), nil
 	}
-	return n.Append(nil)
+	return n.Append(nil), nil
 }
 
 func clipPaths(s string) string { return s[:min(len(s), 4096)] }

@@ -43,7 +43,8 @@ func search(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return ok(s.AppendReply(nil, res, dsl.Reply{Took: time.Since(begin), Shards: ch.shards()})), nil
+	out, err := c.answer(nil, s, res, dsl.Reply{Took: time.Since(begin), Shards: ch.shards()})
+	return ok(out), err
 }
 
 // ask runs a search over the chosen indices; nil where there are none.
@@ -157,6 +158,13 @@ func multiSearch(c *call) (reply, error) {
 	sideBySide(len(searches), func(i int) {
 		answers[i] = c.oneOfMany(nil, v, searches[i].header, searches[i].body)
 	})
+	all := int64(0)
+	for _, a := range answers {
+		all += int64(len(a))
+	}
+	if err := c.hold(2 * all); err != nil {
+		return reply{}, err
+	}
 	out := bytes.Join(answers, []byte{','})
 	b := appendInt([]byte(`{"took":`), time.Since(begin).Milliseconds())
 	b = append(append(append(b, `,"responses":[`...), out...), "]}"...)
@@ -247,7 +255,7 @@ func (c *call) oneOfMany(dst []byte, v *window, header, body []byte) []byte {
 		if err != nil {
 			return nil, err
 		}
-		return s.AppendReply(dst, res, dsl.Reply{Took: time.Since(begin), Shards: ch.shards(), Status: true}), nil
+		return c.answer(dst, s, res, dsl.Reply{Took: time.Since(begin), Shards: ch.shards(), Status: true})
 	}()
 	if err != nil {
 		return c.explain(err).AppendBody(dst)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -315,7 +316,8 @@ func (g *gateway) newAPIs() error {
 		Searcher: g.veil.Searcher(g.logs),
 		Bulk:     bulk.New(bulk.Options{Appender: g.veil.Answers(g.intake), Repeater: g.veil.Repeats(g.logs), Stamper: g.stamper, BodyBytesMax: int64(g.cfg.ES.BodyBytesMax), Logger: g.log, Registerer: g.reg}),
 		Version:  g.cfg.ES.Version, PublishAddress: g.cfg.ES.PublishAddress, BodyBytesMax: int64(g.cfg.ES.BodyBytesMax),
-		Logger: g.log, Registerer: g.reg,
+		AnswersBytesMax: int64(cmp.Or(g.cfg.ES.AnswersMemory, 4*g.cfg.Logs.SearchMemory)),
+		Logger:          g.log, Registerer: g.reg,
 	})
 	g.es = es
 	g.closers = append(g.closers, es.Close) // before the store: it holds views
