@@ -162,8 +162,8 @@ func readManifest(fs vfs.FS, dir string, number uint64) (m *manifest, torn int64
 	if err == nil {
 		err = m.f.Sync() // files are deleted for what it says
 	}
-	if err == nil && m.twin == nil {
-		err = m.rewrite()
+	if err == nil && m.twin == nil && m.rewrite() != nil {
+		m.broken = true // a full disk is no reason not to start: the next edit tries again
 	}
 	if err != nil {
 		return nil, 0, errors.Join(err, m.close())

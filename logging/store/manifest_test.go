@@ -211,6 +211,41 @@ func TestManifestTwin(t *testing.T) {
 	}
 }
 
+// TestManifestTwinLater: a manifest without its twin opens on a full disk, and gets one
+// with the next edit.
+func TestManifestTwinLater(t *testing.T) {
+	mem, m := edited(t, 6)
+	if err := mem.Remove("logs/" + twinName(m.number)); err != nil {
+		t.Fatal(err)
+	}
+	full := true
+	fs := &vfs.Faulty{FS: mem, Fail: func(op vfs.Op, _ string) error {
+		if full && (op == vfs.OpWrite || op == vfs.OpCreate) {
+			return errors.New("no space left")
+		}
+		return nil
+	}}
+	again, _, err := openManifest(fs, "logs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(m.state, again.state, sameState...); d != "" {
+		t.Errorf("-want +got:\n%s", d)
+	}
+	e := &edit{nextSeq: again.state.nextSeq + 5}
+	if err := again.commit(e); err == nil {
+		t.Error("an edit on a full disk was taken")
+	}
+	full = false
+	if err := again.commit(e); err != nil {
+		t.Fatal(err)
+	}
+	third, _, err := openManifest(fs, "logs")
+	if err != nil || third.twin == nil || third.number != again.number || third.state.nextSeq != e.nextSeq {
+		t.Errorf("%+v, %v", third, err)
+	}
+}
+
 // FuzzManifest reads a manifest of any bytes; what it reads it can write.
 func FuzzManifest(f *testing.F) {
 	fs := vfs.NewMem()

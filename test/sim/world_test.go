@@ -175,6 +175,9 @@ func (w *world) unavailable(err error) error {
 
 func (w *world) close() error {
 	w.closeViews()
+	if w.store == nil {
+		return nil // it could not be opened
+	}
 	return w.store.Close()
 }
 
