@@ -150,7 +150,10 @@ func (h *dateHistogram) addRows(r *run, sel []uint32) (bool, error) {
 		}
 		return true, h.addPart(r, p.missing, sel)
 	}
-	if sel == nil && len(p.sub.plans) > 0 || !p.times.Sorted {
+	if sel != nil || len(p.sub.plans) > 0 || !p.times.Sorted {
+		if ok, err := h.addSums(r, sel); ok || err != nil {
+			return ok, err
+		}
 		sel = r.rowsOf(sel)
 	}
 	switch {

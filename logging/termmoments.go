@@ -12,8 +12,8 @@ func (a *tally) reset() { *a = tally{min: math.Inf(1), max: math.Inf(-1)} }
 
 // tallied reports whether there is nothing inside the buckets but sums and the
 // like, which can be added up without parting the rows.
-func (p *termsPlan) tallied() bool {
-	for _, of := range p.sub.plans {
+func (p *groupPlan) tallied() bool {
+	for _, of := range p.plans {
 		m, isMetric := of.(*metricPlan)
 		if !isMetric || m.Missing != nil {
 			return false
@@ -29,11 +29,11 @@ func (p *termsPlan) tallied() bool {
 
 // loadTallies asks the run for the metrics' columns; ok is false where one of them
 // is not of numbers.
-func (p *termsPlan) loadTallies(r *run) (ok bool, err error) {
+func (p *groupPlan) loadTallies(r *run) (ok bool, err error) {
 	if !p.tallied() {
 		return false, nil
 	}
-	for _, of := range p.sub.plans {
+	for _, of := range p.plans {
 		m := of.(*metricPlan)
 		if err := m.load(r); err != nil || m.mode != metricNumbers && !m.empty() {
 			return false, err
@@ -46,7 +46,7 @@ func (p *termsPlan) loadTallies(r *run) (ok bool, err error) {
 // the rows are not parted.
 func (t *terms) addTallies(r *run, sel []uint32) (ok bool, err error) {
 	p, c := t.plan, &t.plan.columns
-	if ok, err := p.loadTallies(r); !ok || err != nil {
+	if ok, err := p.sub.loadTallies(r); !ok || err != nil {
 		return false, err
 	}
 	codes, none := c.codes.Of, uint32(len(c.codes.Values))

@@ -60,7 +60,7 @@ func (s *sums) uniform(plans []plan) bool {
 
 // keyable reports whether the plan can take strings by their keys.
 func (p *termsPlan) keyable() bool {
-	return p.alone && p.admits == nil && p.points == nil && plainName(p.Field) && p.tallied() &&
+	return p.alone && p.admits == nil && p.points == nil && plainName(p.Field) && p.sub.tallied() &&
 		!slices.ContainsFunc(p.by, termsBy.isKey) // which takes every string
 }
 
@@ -76,7 +76,7 @@ func (t *terms) addKeyed(r *run, sel []uint32) (ok bool, err error) {
 	if !ok || err != nil {
 		return false, err
 	}
-	if ok, err = p.loadTallies(r); !ok || err != nil || !t.sums.uniform(p.sub.plans) {
+	if ok, err = p.sub.loadTallies(r); !ok || err != nil || !t.sums.uniform(p.sub.plans) {
 		return false, err
 	}
 	n, subs := len(keyed.Keys), len(p.sub.plans)
