@@ -108,6 +108,10 @@ type KeyedStrings interface {
 type Keyed struct {
 	Of   []uint16
 	Keys []StringKey
+	// Numbers are those of the strings in In, by code, Unnumbered where one has none;
+	// nil where nobody numbers them.
+	Numbers []uint32
+	In      *Numbering
 	// Value gives the string of a code. Those of one column are cheap one after
 	// the other.
 	Value func(code uint32) (string, error)

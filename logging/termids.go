@@ -3,7 +3,6 @@ package logging
 import (
 	"cmp"
 	"math"
-	"slices"
 	"strings"
 )
 
@@ -19,8 +18,7 @@ const (
 type termIDs struct {
 	keys  []StringKey // by id; of what is no string anything
 	where []termPlace // by id
-	table []uint32    // the id plus 1, by key; 0 is free
-	used  int
+	table keyTable
 
 	strs    []string
 	columns []Keyed
@@ -67,6 +65,11 @@ func (t *termIDs) value(id uint32) (Value, error) {
 	}
 }
 
+// key gives the key of an id; ok is false where that is no string.
+func (t *termIDs) key(id uint32) (k StringKey, ok bool) {
+	return t.keys[id], t.where[id].kind != inValues
+}
+
 // byPlace orders ids such that their values are cheap one after the other.
 func (t *termIDs) byPlace(a, b uint32) int {
 	x, y := t.where[a], t.where[b]
@@ -99,13 +102,13 @@ func (t *termIDs) of(v Value, b *aggBounds, field string) (uint32, error) {
 // ofString numbers a string, which is copied if it is new.
 func (t *termIDs) ofString(s string, b *aggBounds, field string) (uint32, error) {
 	k := KeyOfString(s)
-	slot, id, err := t.find(k, b)
+	slot, id, err := t.table.find(k, t.keys, b)
 	if slot < 0 {
 		return id, err
 	}
 	t.strs = append(t.strs, t.keep(s))
 	id = t.add(k, termPlace{kind: inStrings, at: uint32(len(t.strs) - 1)})
-	t.put(slot, id)
+	t.table.put(slot, id)
 	return id, b.hold(stringBytes+len(s), "terms of", field)
 }
 
@@ -117,35 +120,13 @@ func (t *termIDs) column(of Keyed) uint32 {
 
 // ofCode numbers the string of a code of a column.
 func (t *termIDs) ofCode(column, code uint32, k StringKey, b *aggBounds, field string) (uint32, error) {
-	slot, id, err := t.find(k, b)
+	slot, id, err := t.table.find(k, t.keys, b)
 	if slot < 0 {
 		return id, err
 	}
 	id = t.add(k, termPlace{kind: inColumns, at: column, code: code})
-	t.put(slot, id)
+	t.table.put(slot, id)
 	return id, b.hold(stringBytes, "terms of", field)
-}
-
-// find gives the id of a key, or else the slot for it; with an error no slot.
-func (t *termIDs) find(k StringKey, b *aggBounds) (slot int, id uint32, err error) {
-	if 2*(t.used+1) > len(t.table) {
-		if err := t.grow(b); err != nil {
-			return -1, noID, err
-		}
-	}
-	mask := uint64(len(t.table) - 1)
-	i := k[0] & mask
-	for ; t.table[i] != 0; i = (i + 1) & mask {
-		if id := t.table[i] - 1; t.keys[id] == k {
-			return -1, id, nil
-		}
-	}
-	return int(i), noID, nil
-}
-
-func (t *termIDs) put(slot int, id uint32) {
-	t.table[slot] = id + 1
-	t.used++
 }
 
 // keep copies a string.
@@ -160,28 +141,4 @@ func (t *termIDs) keep(s string) string {
 	from := t.piece.Len()
 	t.piece.WriteString(s)
 	return t.piece.String()[from:]
-}
-
-// grow makes the table larger. There may be millions of entries: an error says that
-// nobody waits for them any more.
-func (t *termIDs) grow(b *aggBounds) error {
-	old := t.table
-	t.table = make([]uint32, max(16, 4*len(old)))
-	mask := uint64(len(t.table) - 1)
-	for _, e := range old {
-		if e == 0 {
-			continue
-		}
-		if err := b.step(); err != nil {
-			return err
-		}
-		i := t.keys[e-1][0] & mask
-		for t.table[i] != 0 {
-			i = (i + 1) & mask
-		}
-		t.table[i] = e
-	}
-	more := max(0, len(t.table)/2-len(t.keys))
-	t.keys, t.where = slices.Grow(t.keys, more), slices.Grow(t.where, more)
-	return nil
 }

@@ -184,6 +184,9 @@ func (t *terms) addRows(r *run, sel []uint32) (bool, error) {
 	if ok, err := t.addKeyed(r, sel); ok || err != nil {
 		return ok, err
 	}
+	if ok, err := t.addKept(r, sel); ok || err != nil {
+		return ok, err
+	}
 	if err := p.load(r); err != nil {
 		return false, err
 	}

@@ -52,6 +52,7 @@ type termsPlan struct {
 	columns termColumns
 	points  *pointColumns // of a GeohashGrid, whose keys are made of points
 	alone   bool          // there is one collector of it, at the top of the query
+	kept    string        // the key of its Sums; "": not made yet
 }
 
 // termsBy is a TermsOrder understood.
@@ -165,6 +166,8 @@ type terms struct {
 	sums  sums  // of what came by keys; beside the slots
 	both  group // scratch: a bucket of the slots and the sums
 	empty group // one without documents
+
+	numbered numbered // of what came by numbers; beside both
 }
 
 func (t *terms) at(id uint32) (*group, error) {
@@ -204,10 +207,11 @@ func (t *terms) add(d *Doc) error {
 
 // term is a bucket on its way into the result.
 type term struct {
-	id    uint32
-	docs  int64
-	key   Value
-	order []float64 // the numbers of the orders by metric
+	id       uint32
+	numbered bool // id is a number
+	docs     int64
+	key      Value
+	order    []float64 // the numbers of the orders by metric
 }
 
 // result keeps the first Size buckets, and some more until the next clean-up.
@@ -216,12 +220,13 @@ type term struct {
 func (t *terms) result() (AggResult, error) {
 	p, size := t.plan, t.plan.Size
 	var kept []term
-	var docs int64
-	var failed error
+	var docs, least int64 // those with fewer documents come after all that are kept
+	failed := t.fold()
 	byOrder := func(a, b term) int { return p.compare(&a, &b) }
 	byKey := slices.ContainsFunc(p.by, termsBy.isKey)
-	pick := func(fn func(term)) {
-		t.each(func(n term) {
+	most := p.by[0].By == "_count" && p.by[0].Desc
+	pick := func(fn func(term)) (fewer int64) {
+		return t.each(&least, func(n term) {
 			if n.docs < p.MinDocs || failed != nil {
 				return
 			}
@@ -236,7 +241,7 @@ func (t *terms) result() (AggResult, error) {
 			}
 		})
 	}
-	pick(func(n term) {
+	docs += pick(func(n term) {
 		docs += n.docs
 		if len(kept) >= size && p.compare(&n, &kept[size-1]) >= 0 {
 			return
@@ -244,6 +249,9 @@ func (t *terms) result() (AggResult, error) {
 		if kept = append(kept, n); len(kept) == size || len(kept) >= 2*size {
 			failed = sortSteps(kept, byOrder, p.bounds.spend)
 			kept = kept[:size]
+			if most {
+				least = kept[size-1].docs
+			}
 		}
 	})
 	if failed == nil {
@@ -257,6 +265,9 @@ func (t *terms) result() (AggResult, error) {
 				kept = append(kept, n)
 			}
 		})
+	}
+	if failed == nil {
+		failed = t.adoptAll(kept)
 	}
 	if failed == nil {
 		failed = t.keys(kept)
@@ -292,16 +303,39 @@ func (t *terms) result() (AggResult, error) {
 }
 
 // each gives the buckets with documents, in no order and without keys. Where it
-// asks for no documents, those that other buckets have are there too.
-func (t *terms) each(fn func(term)) {
+// asks for no documents, those that other buckets have are there too. It may leave
+// out buckets of fewer documents than least says each time, and sums those up.
+func (t *terms) each(least *int64, fn func(term)) (fewer int64) {
 	for id, docs := range t.sums.docs {
 		if t.slots.n > 0 {
 			if g := t.slots.get(uint32(id)); g != nil {
 				docs += g.docs
 			}
 		}
-		if docs > 0 {
+		switch {
+		case docs == 0:
+		case docs < *least:
+			if docs >= t.plan.MinDocs {
+				fewer += docs
+			}
+		default:
 			fn(term{id: uint32(id), docs: docs})
+		}
+	}
+	for i, page := range t.numbered.pages {
+		if page == nil {
+			continue
+		}
+		for at, docs := range &page.docs {
+			switch {
+			case docs == 0:
+			case docs < *least:
+				if docs >= t.plan.MinDocs {
+					fewer += docs
+				}
+			default:
+				fn(term{id: uint32(i<<pageBits + at), numbered: true, docs: docs})
+			}
 		}
 	}
 	var seen []bool
@@ -321,6 +355,7 @@ func (t *terms) each(fn func(term)) {
 			fn(term{id: uint32(id)})
 		}
 	}
+	return fewer
 }
 
 // whole gives a bucket with all of its documents; it is good until the next call.
@@ -384,7 +419,7 @@ func (t *terms) number(n *term) error {
 		}
 		if g == nil {
 			var err error
-			if g, err = t.whole(n.id); err != nil {
+			if g, err = t.wholeOf(n); err != nil {
 				return err
 			}
 		}

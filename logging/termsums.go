@@ -79,9 +79,11 @@ func (t *terms) addKeyed(r *run, sel []uint32) (ok bool, err error) {
 	if ok, err = p.sub.loadTallies(r); !ok || err != nil || !t.sums.uniform(p.sub.plans) {
 		return false, err
 	}
+	if sel, err = t.addNumbered(&keyed, r.rowsOf(sel)); err != nil || len(sel) == 0 {
+		return true, err
+	}
 	n, subs := len(keyed.Keys), len(p.sub.plans)
 	tallies, docs := p.columns.room(n, subs)
-	sel = r.rowsOf(sel)
 	for _, i := range sel {
 		docs[keyed.Of[i]]++
 	}
@@ -105,12 +107,8 @@ func (t *terms) addKeyed(r *run, sel []uint32) (ok bool, err error) {
 		if id, err = p.ids.ofCode(column, uint32(code), keyed.Keys[code], p.bounds, p.Field.Name); err != nil {
 			continue
 		}
-		if int(id) >= len(t.sums.docs) {
-			before := len(t.sums.docs)
-			t.sums.room(int(id)+1, subs)
-			if err = p.bounds.hold((len(t.sums.docs)-before)*(8+40*subs), "terms of", p.Field.Name); err != nil {
-				continue
-			}
+		if err = t.sumsOf(id); err != nil {
+			continue
 		}
 		t.sums.docs[id] += int64(rows)
 		for k := range subs {
@@ -120,6 +118,17 @@ func (t *terms) addKeyed(r *run, sel []uint32) (ok bool, err error) {
 		}
 	}
 	return true, err
+}
+
+// sumsOf makes room for the sums of an id.
+func (t *terms) sumsOf(id uint32) error {
+	p, before := t.plan, len(t.sums.docs)
+	if int(id) < before {
+		return nil
+	}
+	subs := len(p.sub.plans)
+	t.sums.room(int(id)+1, subs)
+	return p.bounds.hold((len(t.sums.docs)-before)*(8+40*subs), "terms of", p.Field.Name)
 }
 
 func (a *tally) merge(b *tally) {

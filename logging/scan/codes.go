@@ -1,7 +1,6 @@
 package scan
 
 import (
-	"math"
 	"slices"
 
 	"github.com/oriel-project/oriel/logging"
@@ -14,7 +13,7 @@ func (r *rows) Codes(f logging.Field) (logging.Codes, bool, error) {
 		sources, ok := r.single(f)
 		switch {
 		case !ok:
-			return logging.Codes{}, false, nil
+			return r.docCodes(f)
 		case len(sources) == 0:
 			return logging.Codes{}, true, nil
 		case len(sources) == 2 && sources[0].only == always:
@@ -143,42 +142,23 @@ func (r *rows) intCodes(c *segment.Column) (logging.Codes, bool, error) {
 // mixedCodes makes codes row by row, as long as values repeat.
 func (r *rows) mixedCodes(sources []source) (logging.Codes, bool, error) {
 	own := slices.Clone(sources)
-	out := logging.Codes{Of: r.u32.take(r.e.info.Rows)}
-	type key struct {
-		kind logging.Kind
-		str  string
-		bits uint64
-	}
-	at := map[key]uint32{}
-	missing := uint32(math.MaxUint32)
+	c := newCoder(r.u32.take(r.e.info.Rows))
 	var vals []logging.Value
-	for row := range out.Of {
+	for row := range c.out.Of {
 		if err := r.e.tick(4); err != nil {
-			return out, false, err
+			return c.out, false, err
 		}
 		var err error
 		if vals, err = r.e.values(vals[:0], own, row); err != nil {
-			return out, false, err
+			return c.out, false, err
 		}
-		if len(vals) == 0 {
-			out.Of[row] = missing
-			continue
+		v := logging.Value{}
+		if len(vals) > 0 {
+			v = vals[0]
 		}
-		v := vals[0]
-		k := key{kind: v.Kind, str: v.Str}
-		if v.Kind != logging.KindString {
-			k.kind, k.bits = logging.KindInt, logging.HashValue(v) // equal where Terms groups them
+		if !c.add(row, v) {
+			return logging.Codes{}, false, nil
 		}
-		code, ok := at[k]
-		if !ok {
-			if len(out.Values) == intCodesMax {
-				return logging.Codes{}, false, nil
-			}
-			code = uint32(len(out.Values))
-			at[k] = code
-			out.Values = append(out.Values, v)
-		}
-		out.Of[row] = code
 	}
-	return out, true, nil
+	return c.out, true, nil
 }

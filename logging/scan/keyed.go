@@ -11,6 +11,8 @@ var _ logging.KeyedStrings = (*rows)(nil)
 type keyedKeeper interface {
 	Keyed(hole int) *segment.Keyed
 	KeepKeyed(hole int, k *segment.Keyed)
+	Numbering() *logging.Numbering
+	Numbers(of *segment.Keyed, in *logging.Numbering) []uint32
 }
 
 // Keyed implements logging.KeyedStrings: of texts, of which a block may have a
@@ -37,9 +39,17 @@ func (r *rows) Keyed(f logging.Field) (logging.Keyed, bool, error) {
 		keeper.KeepKeyed(hole, k)
 	}
 	s, at := e.s, columnAt{e.part, e.at, hole}
-	return logging.Keyed{Of: k.Of, Keys: k.Keys, Value: func(code uint32) (string, error) {
+	out := logging.Keyed{Of: k.Of, Keys: k.Keys, Value: func(code uint32) (string, error) {
 		return s.stringAt(at, int(k.First[code]))
-	}}, true, nil
+	}}
+	// Another tenant's strings have their own numbers, which say nothing here.
+	if s.numbering == nil {
+		s.numbering, s.numbered = keeper.Numbering(), e.info.Tenant
+	}
+	if s.numbering != nil && e.info.Tenant == s.numbered {
+		out.In, out.Numbers = s.numbering, keeper.Numbers(k, s.numbering)
+	}
+	return out, true, nil
 }
 
 // keysOf makes the keys of a column of text.

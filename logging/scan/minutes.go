@@ -19,27 +19,72 @@ func (s *search) byMinutes(source int, of []candidate) ([]candidate, error) {
 	if s.aggs == nil || s.top.k > 0 || len(of) < 2 {
 		return of, nil
 	}
-	part, ok := s.parts[source].(minuteKeeper)
-	if !ok || 2*len(of) < s.parts[source].Len() {
-		return of, nil // of few blocks it is not worth counting all
-	}
 	src := &s.sources[source]
 	fields, ok := s.aggs.ByMinutes(logging.MinuteOf(src.TimeMin), logging.MinuteOf(src.TimeMax))
 	if !ok {
 		return of, nil
 	}
-	var mask segment.LabelMask
+	mask, byValue := labelsIn(s.q.Filter), ""
 	for _, f := range fields {
 		m := labelOf(f.Name)
-		if m == 0 {
+		if m == 0 && byValue != "" && byValue != f.Name {
 			return of, nil
 		}
-		mask |= m
+		if mask |= m; m == 0 {
+			byValue = f.Name // the one field that is none of the labels
+		}
+	}
+	if s.q.Indices != nil {
+		mask |= segment.LabelIndex
+	}
+	if byValue != "" {
+		return s.byValues(source, of, mask, byValue)
+	}
+	part, ok := s.parts[source].(minuteKeeper)
+	if !ok || 2*len(of) < s.parts[source].Len() {
+		return of, nil // of few blocks it is not worth counting all
 	}
 	known := part.Minutes(mask)
 	if known == nil {
 		return of, nil
 	}
+	return s.wholes(of, mask, func(l segment.Labels, mine []int) ([]int, error) {
+		all := known[l]
+		if all == nil || all.Counts == nil || all.Blocks != len(mine) {
+			return nil, nil
+		}
+		s.eval.open(&of[mine[0]])
+		s.counted += int64(all.Rows)
+		return mine, s.addMinutes(all.Rows, all.Counts, nil)
+	})
+}
+
+// labelsIn gives the labels that a filter looks at.
+func labelsIn(f logging.Filter) (mask segment.LabelMask) {
+	switch f := f.(type) {
+	case logging.And:
+		for _, p := range f {
+			mask |= labelsIn(p)
+		}
+	case logging.Or:
+		for _, p := range f.Of {
+			mask |= labelsIn(p)
+		}
+	case logging.Not:
+		mask = labelsIn(f.Of)
+	case logging.Term:
+		mask = labelOf(f.Field.Name)
+	case logging.Phrase:
+		mask = labelOf(f.Field.Name)
+	case logging.Pattern:
+		mask = labelOf(f.Field.Name)
+	}
+	return mask
+}
+
+// wholes gives the candidates of which every row matches to add, by the labels that
+// count; add tells which of them it added. What is left comes back.
+func (s *search) wholes(of []candidate, mask segment.LabelMask, add func(l segment.Labels, mine []int) ([]int, error)) ([]candidate, error) {
 	groups := map[segment.Labels][]int{} // candidates of which every row matches
 	for i := range of {
 		c := &of[i]
@@ -56,20 +101,15 @@ func (s *search) byMinutes(source int, of []candidate) ([]candidate, error) {
 		}
 	}
 	done := make([]bool, len(of))
-	for l, blocks := range groups {
-		all := known[l]
-		if all == nil || all.Counts == nil || all.Blocks != len(blocks) {
-			continue
-		}
+	for l, mine := range groups {
 		if err := s.ctx.Err(); err != nil {
 			return nil, err
 		}
-		s.eval.open(&of[blocks[0]])
-		if err := s.addMinutes(all); err != nil {
+		added, err := add(l, mine)
+		if err != nil {
 			return nil, err
 		}
-		s.counted += int64(all.Rows)
-		for _, i := range blocks {
+		for _, i := range added {
 			done[i] = true
 		}
 	}
@@ -111,11 +151,11 @@ func (s *search) verdict(c *candidate) (verdict, error) {
 	return e.plan(s.root)
 }
 
-// addMinutes aggregates the rows of all blocks with the labels of the one that is
-// open.
-func (s *search) addMinutes(of *segment.Minutes) error {
-	r := &minuteRows{rows: s.rowsOf(&s.eval), n: of.Rows}
-	for _, c := range of.Counts {
+// addMinutes aggregates rows of all blocks with the labels of the one that is open,
+// which are alike in by, too, if there is one.
+func (s *search) addMinutes(n int, minutes []segment.MinuteCount, by *alike) error {
+	r := &minuteRows{rows: s.rowsOf(&s.eval), n: n, by: by}
+	for _, c := range minutes {
 		r.counts = append(r.counts, logging.MinuteCount{Minute: c.Minute, Rows: int(c.Rows)})
 	}
 	return s.aggs.AddRows(r, nil)
@@ -126,6 +166,13 @@ type minuteRows struct {
 	*rows  // of one of the blocks, for labels alone
 	n      int
 	counts []logging.MinuteCount
+	by     *alike
+}
+
+// alike is a field that has the same value in all rows, or in none.
+type alike struct {
+	field string
+	value logging.Value // Missing: in none
 }
 
 var (
@@ -144,16 +191,27 @@ func (r *minuteRows) MinuteCounts() ([]logging.MinuteCount, bool, error) { retur
 
 // Codes implements logging.Rows.
 func (r *minuteRows) Codes(f logging.Field) (logging.Codes, bool, error) {
-	if labelOf(f.Name) == 0 {
+	switch {
+	case labelOf(f.Name) != 0:
+		return r.rows.Codes(f)
+	case r.by == nil || r.by.field != f.Name:
 		return logging.Codes{}, false, errMinutes
+	case r.by.value.Kind == logging.Missing:
+		return logging.Codes{}, true, nil
 	}
-	return r.rows.Codes(f)
+	return logging.Codes{Values: []logging.Value{r.by.value}}, true, nil
 }
 
 // Keyed implements logging.KeyedStrings.
 func (r *minuteRows) Keyed(logging.Field) (logging.Keyed, bool, error) {
 	return logging.Keyed{}, false, nil
 }
+
+// Sums implements logging.SumKeeper: those of one block say nothing here.
+func (r *minuteRows) Sums(string) *logging.Sums { return nil }
+
+// KeepSums implements logging.SumKeeper.
+func (r *minuteRows) KeepSums(string, *logging.Sums) {}
 
 // Doc implements logging.Rows.
 func (r *minuteRows) Doc(int) (*logging.Doc, error) { return nil, errMinutes }

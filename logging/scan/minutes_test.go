@@ -38,7 +38,7 @@ func TestByMinutes(t *testing.T) {
 			return logging.Agg{Name: "m", Of: h}
 		}
 		terms := func(sub ...logging.Agg) logging.Agg {
-			names := []string{"namespace", "kubernetes.namespace_name", "container", "cluster", "region", "_index", "level"}
+			names := []string{"namespace", "kubernetes.namespace_name", "container", "cluster", "region", "_index", "level", "level", "level", "stream", "pod", "status"}
 			of := logging.Terms{Field: logging.FieldOf(names[rnd.IntN(len(names))]), Size: 1 + rnd.IntN(10)}
 			if missing := logging.String("none"); rnd.IntN(3) == 0 {
 				of.Missing = &missing
@@ -61,6 +61,14 @@ func TestByMinutes(t *testing.T) {
 				q.Filter = logging.Range{Field: logging.FieldOf(logging.FieldTime), Min: &logging.Bound{
 					Value: logging.Time(logtest.Noon().Add(time.Duration(rnd.IntN(100)-50) * time.Second)), Inclusive: true,
 				}}
+			}
+			switch rnd.IntN(4) {
+			case 0: // every row of some labels
+				q.Filter = logging.And{q.Filter, logging.Term{Field: logging.FieldOf("kubernetes.namespace_name.keyword"), Text: "web"}}
+			case 1:
+				q.Filter = logging.And{q.Filter, logging.Not{Of: logging.Term{Field: logging.FieldOf("namespace"), Text: "web"}}}
+			case 2:
+				q.Indices = []string{w.recs[rnd.IntN(len(w.recs))].Index}
 			}
 			w.check(t, q)
 		}

@@ -197,6 +197,9 @@ func (r *rows) strings(c *segment.Column, stamped bool) (logging.Strings, bool, 
 func (r *rows) Numbers(f logging.Field) (logging.Numbers, bool, error) {
 	return once(&r.numbers, f, func() (logging.Numbers, bool, error) {
 		sources, ok := r.single(f)
+		if !ok && r.e.layout == nil {
+			return r.docNumbers(f)
+		}
 		if !ok || len(sources) != 1 || sources[0].only != always {
 			return logging.Numbers{}, false, nil
 		}
@@ -247,15 +250,33 @@ func (r *rows) ownNumbers(src *source) (logging.Numbers, bool, error) {
 		return logging.Numbers{}, false, nil
 	}
 	out := logging.Numbers{Vals: r.f64.take(c.N), Exact: true}
+	if c.Frac != nil {
+		out.Exact = decimals(out.Vals, c)
+		return out, true, nil
+	}
 	for i, m := range c.Mant[:c.N] {
-		if c.Frac != nil && c.Frac[i] != 0 {
-			out.Vals[i] = decimal(c, uint32(i))
-			continue
-		}
 		out.Vals[i] = float64(m)
 		out.Exact = out.Exact && -sharpMax < m && m < sharpMax
 	}
 	return out, true, nil
+}
+
+// decimals fills in the numbers of a column of which some have a fraction, and
+// reports whether they are exact.
+func decimals(vals []float64, c *segment.Column) (exact bool) {
+	exact = true
+	frac := c.Frac[:len(vals)]
+	for i, m := range c.Mant[:len(vals)] {
+		switch f := int(frac[i]); {
+		case -sharpMax < m && m < sharpMax && f < len(powers):
+			vals[i] = float64(m) / powers[f] // both exact: rounded once, as ParseFloat does
+		case f == 0:
+			vals[i], exact = float64(m), false
+		default:
+			vals[i] = decimal(c, uint32(i))
+		}
+	}
+	return exact
 }
 
 // powers of ten that a float64 holds exactly.

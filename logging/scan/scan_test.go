@@ -96,6 +96,11 @@ func (w *world) sources(recs []logging.Record) []scan.Source {
 
 // fileSources writes the blocks of a source into a file, a part a day.
 func fileSources(src scan.Source) []scan.Source {
+	return fileSourcesIn(src, segment.NewCache(1<<20))
+}
+
+// fileSourcesIn is fileSources with the cache given.
+func fileSourcesIn(src scan.Source, cache *segment.Cache) []scan.Source {
 	mem, err := src.Open()
 	if err != nil {
 		panic(err)
@@ -132,7 +137,6 @@ func fileSources(src scan.Source) []scan.Source {
 	if err != nil {
 		panic(err)
 	}
-	cache := segment.NewCache(1 << 20)
 	var out []scan.Source
 	for i, in := range infos {
 		out = append(out, scan.Source{
@@ -147,7 +151,7 @@ func fileSources(src scan.Source) []scan.Source {
 }
 
 func tableSource(rules scan.Rules, recs []logging.Record) scan.Source {
-	t := segment.NewTable(logtest.Tenant)
+	t := segment.NewTable(recs[0].Tenant)
 	t.Append(recs)
 	byTime := func(a, b logging.Record) int { return a.Time.Compare(b.Time) }
 	return scan.Source{

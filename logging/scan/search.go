@@ -12,6 +12,7 @@ import (
 	"github.com/oriel-project/oriel/internal/shape"
 	"github.com/oriel-project/oriel/logging"
 	"github.com/oriel-project/oriel/logging/segment"
+	"github.com/oriel-project/oriel/tenant"
 )
 
 // search is one query on its way through the sources.
@@ -31,7 +32,9 @@ type search struct {
 	levelNames []string
 	stamped    []string
 
-	idHashes idHashes
+	idHashes  idHashes
+	numbering *logging.Numbering // of the strings of one tenant: the first one's whose strings came by keys
+	numbered  tenant.ID
 
 	reopened   *segment.Column // that stringAt looked into last
 	reopenedAt columnAt

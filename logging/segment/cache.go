@@ -3,6 +3,7 @@ package segment
 import (
 	"container/list"
 	"sync"
+	"sync/atomic"
 
 	"github.com/oriel-project/oriel/logging"
 )
@@ -20,7 +21,7 @@ type Cache struct {
 
 	mu     sync.Mutex // guards what follows
 	bytes  int64
-	blocks map[any]*list.Element // of *kept, by *blockEntry, *IDs and minutesKey
+	blocks map[any]*list.Element // of *kept, by *blockEntry, *IDs, minutesKey, valuesKey and numberingKey
 	order  list.List             // the most recently used first
 	hits   int64
 	misses int64
@@ -34,10 +35,13 @@ type kept struct {
 	cols   []*Column // nil: not decoded
 	found  map[string][]uint16
 	keyed  map[int]*Keyed // by hole
-	counts []byte         // rows by minute, as colenc has them
+	made   map[string]made
+	counts []byte // rows by minute, as colenc has them
 
-	hashes  []uint64
-	minutes map[Labels]*Minutes
+	hashes    []uint64
+	minutes   map[Labels]*Minutes
+	byValue   *ByValue
+	numbering *logging.Numbering // of a tenant
 }
 
 // Keyed is the strings of a column by a dictionary of their keys: the string of
@@ -45,6 +49,8 @@ type kept struct {
 type Keyed struct {
 	Of, First []uint16
 	Keys      []logging.StringKey
+
+	numbers atomic.Pointer[numbers]
 }
 
 // NewCache makes a cache that holds about so many bytes.
@@ -220,11 +226,63 @@ func (c *Cache) keepKeyed(e *blockEntry, hole int, keyed *Keyed) {
 	if k := c.of(e); k != nil && k.keyed[hole] != nil {
 		return // two queries looked at once
 	}
-	k := c.add(e, int64(2*cap(keyed.Of)+2*cap(keyed.First)+16*cap(keyed.Keys)+128))
+	k := c.add(e, int64(2*cap(keyed.Of)+2*cap(keyed.First)+(16+4)*cap(keyed.Keys)+160))
 	if k.keyed == nil {
 		k.keyed = map[int]*Keyed{}
 	}
 	k.keyed[hole] = keyed
+}
+
+// made is what queries made of a block, beside columns.
+type made struct {
+	of    any
+	bytes int64
+}
+
+// madeMax bounds how much of that is kept of a block.
+const madeMax = 64
+
+// made gives what keepMade was told of a key; nil where that is not known.
+func (c *Cache) made(e *blockEntry, key string) any {
+	if c == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if k := c.of(e); k != nil {
+		of := k.made[key].of
+		if of != nil {
+			c.hits++
+		}
+		return of
+	}
+	return nil
+}
+
+func (c *Cache) keepMade(e *blockEntry, key string, of any, bytes int64) {
+	if c == nil {
+		return
+	}
+	m := made{of, bytes + int64(len(key)) + 64}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if k := c.of(e); k != nil {
+		if k.made[key].of != nil {
+			return // two queries looked at once
+		}
+		if len(k.made) >= madeMax {
+			for _, m := range k.made {
+				k.bytes -= m.bytes
+				c.bytes -= m.bytes
+			}
+			k.made = nil
+		}
+	}
+	k := c.add(e, m.bytes)
+	if k.made == nil {
+		k.made = map[string]made{}
+	}
+	k.made[key] = m
 }
 
 // counts gives what keepCounts was told.

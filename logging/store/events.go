@@ -143,7 +143,7 @@ func newMetrics(r prometheus.Registerer, s *Store) (*metrics, error) {
 		name, help string
 		f          func(segment.CacheStats) int64
 	}{
-		{"column_cache_hits_total", "Columns that searches found decoded.", func(c segment.CacheStats) int64 { return c.Hits }},
+		{"column_cache_hits_total", "Columns, and what was made of them, that searches found.", func(c segment.CacheStats) int64 { return c.Hits }},
 		{"column_cache_misses_total", "Columns that searches did not find decoded, those that are not kept among them.", func(c segment.CacheStats) int64 { return c.Misses }},
 	} {
 		all = append(all, prometheus.NewCounterFunc(prometheus.CounterOpts{Name: prefix + of.name, Help: of.help}, func() float64 { return float64(of.f(s.columns.Stats())) }))
