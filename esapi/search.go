@@ -158,17 +158,22 @@ func multiSearch(c *call) (reply, error) {
 	sideBySide(len(searches), func(i int) {
 		answers[i] = c.oneOfMany(nil, v, searches[i].header, searches[i].body)
 	})
-	all := int64(0)
+	size := 64
 	for _, a := range answers {
-		all += int64(len(a))
+		size += len(a) + 1
 	}
-	if err := c.hold(2 * all); err != nil {
+	if err := c.hold(int64(size)); err != nil {
 		return reply{}, err
 	}
-	out := bytes.Join(answers, []byte{','})
-	b := appendInt([]byte(`{"took":`), time.Since(begin).Milliseconds())
-	b = append(append(append(b, `,"responses":[`...), out...), "]}"...)
-	return ok(b), nil
+	b := appendInt(append(make([]byte, 0, size), `{"took":`...), time.Since(begin).Milliseconds())
+	b = append(b, `,"responses":[`...)
+	for i, a := range answers {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b, answers[i] = append(b, a...), nil
+	}
+	return ok(append(b, "]}"...)), nil
 }
 
 // sideBySide calls fn for 0 to n-1, as many at once as there are processors. A

@@ -153,13 +153,12 @@ func (a *aggPlan) appendKey(dst []byte, key logging.Value) []byte {
 		if f == nil {
 			f = defaultDates
 		}
-		text := f.Format(key.Time, a.zone)
 		if a.kind == "date_histogram" {
-			dst = append(jsontext.AppendString(append(dst, `"key_as_string":`...), text), ',')
+			dst = append(f.appendQuoted(append(dst, `"key_as_string":`...), key.Time, a.zone), ',')
 			return append(appendInt(append(dst, `"key":`...), key.Time.UnixMilli()), ',')
 		}
 		dst = append(appendInt(append(dst, `"key":`...), key.Time.UnixMilli()), ',')
-		return append(jsontext.AppendString(append(dst, `"key_as_string":`...), text), ',')
+		return append(f.appendQuoted(append(dst, `"key_as_string":`...), key.Time, a.zone), ',')
 	}
 	dst = append(appendValue(append(dst, `"key":`...), key), ',')
 	if x, ok := missingNumber(key); ok && a.decimals != nil && !a.decimals.raw {

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/oriel-project/oriel/internal/jsontext"
 )
 
 // DefaultDateFormat is what a date field is read and written with where a
@@ -178,6 +180,17 @@ func (f *DateFormat) Format(t time.Time, zone *time.Location) string {
 		b.WriteString(p.format(t))
 	}
 	return b.String()
+}
+
+// appendQuoted appends what Format writes as a JSON string. There may be tens of
+// thousands in a reply.
+func (f *DateFormat) appendQuoted(dst []byte, t time.Time, zone *time.Location) []byte {
+	if a := f.alts[0]; a.iso && !a.nanos && (zone == nil || zone == time.UTC) {
+		if b, ok := appendUTC(append(dst, '"'), t.UTC()); ok {
+			return append(b, '"')
+		}
+	}
+	return jsontext.AppendString(dst, f.Format(t, zone))
 }
 
 // appendUTC appends a time of UTC as 2006-01-02T15:04:05.000Z; false where it is of

@@ -86,21 +86,20 @@ func labelsIn(f logging.Filter) (mask segment.LabelMask) {
 // count; add tells which of them it added. What is left comes back.
 func (s *search) wholes(of []candidate, mask segment.LabelMask, add func(l segment.Labels, mine []int) ([]int, error)) ([]candidate, error) {
 	groups := map[segment.Labels][]int{} // candidates of which every row matches
+	done := make([]bool, len(of))
 	for i := range of {
 		c := &of[i]
-		if len(c.gaps) > 0 {
-			continue
-		}
 		v, err := s.verdict(c)
-		if err != nil {
+		switch {
+		case err != nil:
 			return nil, err
-		}
-		if v == yes {
+		case v == no:
+			done[i] = true
+		case v == yes && len(c.gaps) == 0:
 			l := mask.Only(c.info.Labels)
 			groups[l] = append(groups[l], i)
 		}
 	}
-	done := make([]bool, len(of))
 	for l, mine := range groups {
 		if err := s.ctx.Err(); err != nil {
 			return nil, err
@@ -154,10 +153,11 @@ func (s *search) verdict(c *candidate) (verdict, error) {
 // addMinutes aggregates rows of all blocks with the labels of the one that is open,
 // which are alike in by, too, if there is one.
 func (s *search) addMinutes(n int, minutes []segment.MinuteCount, by *alike) error {
-	r := &minuteRows{rows: s.rowsOf(&s.eval), n: n, by: by}
+	r := &minuteRows{rows: s.rowsOf(&s.eval), n: n, by: by, counts: s.minutes[:0]}
 	for _, c := range minutes {
 		r.counts = append(r.counts, logging.MinuteCount{Minute: c.Minute, Rows: int(c.Rows)})
 	}
+	s.minutes = r.counts
 	return s.aggs.AddRows(r, nil)
 }
 

@@ -39,6 +39,8 @@ type search struct {
 	reopened   *segment.Column // that stringAt looked into last
 	reopenedAt columnAt
 
+	minutes []logging.MinuteCount // scratch
+
 	turn time.Time // when others ran last
 
 	counted int64
@@ -226,7 +228,7 @@ func (s *search) candidates(i int) ([]candidate, error) {
 	if some {
 		n = len(among)
 	}
-	var out []candidate
+	out := make([]candidate, 0, n)
 	for b := range n {
 		if some {
 			b = int(among[b])
