@@ -296,6 +296,8 @@ type Limits struct {
 	Logs      Rate `yaml:"logs" doc:"log bytes a second of a tenant that asks for nothing else"`
 	LogsMax   Rate `yaml:"logs_max" doc:"the most log bytes a second that a tenant may ask for"`
 
+	LogStreams int `yaml:"log_streams" doc:"log streams that a tenant has open, which are the indices, namespaces and containers that had a record within the last hour; records of further ones are refused"`
+
 	Samples      int      `yaml:"samples" doc:"samples a second that a tenant may send; more are put off with 429"`
 	Labels       int      `yaml:"labels" doc:"labels of one series"`
 	LabelLength  Bytes    `yaml:"label_length" doc:"the longest value of a label; a name is 1KiB at most"`
@@ -368,7 +370,7 @@ func Default(role Role) *Config {
 			Retention: Duration(30 * day), RetentionMax: Duration(400 * day), OutOfOrder: Duration(10 * time.Minute), CatchUp: Duration(day),
 		},
 		Limits: Limits{
-			Series: 100_000, SeriesMax: 1_000_000, Logs: 10_000_000, LogsMax: 100_000_000,
+			Series: 100_000, SeriesMax: 1_000_000, Logs: 10_000_000, LogsMax: 100_000_000, LogStreams: 5000,
 			Samples: 100_000, Labels: 64, LabelLength: 4 << 10,
 			Queries: 10, QuerySamples: 50_000_000, QueryTime: Duration(2 * time.Minute),
 		},

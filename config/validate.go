@@ -284,6 +284,9 @@ func (k *checker) limits() {
 	if l.LogsMax < l.Logs {
 		k.bad("limits.logs_max", "%s is less than limits.logs, %s: want at least that, such as 100MB/s", l.LogsMax, l.Logs)
 	}
+	if l.LogStreams < 1 {
+		k.bad("limits.log_streams", "%d: want at least 1, such as 5000", l.LogStreams)
+	}
 	if l.Samples < 1 {
 		k.bad("limits.samples", "%d: want at least 1, such as 100000", l.Samples)
 	}

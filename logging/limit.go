@@ -19,25 +19,38 @@ const burstFor = 10 * time.Second
 type LimitOptions struct {
 	// BytesPerSecond is asked at every batch; 0 is no limit.
 	BytesPerSecond func(tenant.ID) int64
-	// OnRefuse is told how many records of a tenant's namespace were refused, and
-	// under which scope they came. May be nil.
-	OnRefuse func(w tenant.Write, id tenant.ID, namespace string, records int)
+	// Streams is the most streams that a tenant has open at a time, see streams;
+	// 0 is no limit.
+	Streams int
+	// OnRefuse is told how many records of a tenant's namespace were refused, by
+	// which limit, and under which scope they came. May be nil.
+	OnRefuse func(w tenant.Write, id tenant.ID, namespace string, by LimitKind, records int)
 	Clock    clock.Clock
 }
 
+// LimitKind names a limit of a tenant, as it stands in metrics.
+type LimitKind string
+
+// The limits of a Limited appender.
+const (
+	LimitBytes   LimitKind = "tenant_limit"
+	LimitStreams LimitKind = "tenant_streams"
+)
+
 // Limited bounds the bytes of sources a second that each tenant writes through
-// a. A batch of which every record's tenant is over its limit gets ErrTooMuch and
-// nothing is taken: the sender comes again. A batch of a cluster's credential can
-// hold many tenants' records, and a storm of one must not hold up the others: its
-// records are then Refused one by one, counted, and the rest is stored.
+// a, and the streams that it has open. A batch of which every record is over a limit
+// gets ErrTooMuch and nothing is taken: the sender comes again. A batch of a
+// cluster's credential can hold many tenants' records, and a storm of one must not
+// hold up the others, nor streams that are too many those that are open: the records
+// that are over a limit are then Refused one by one, counted, and the rest is stored.
 func Limited(a Appender, o LimitOptions) Appender {
 	if o.Clock == nil {
 		o.Clock = clock.System
 	}
 	if o.OnRefuse == nil {
-		o.OnRefuse = func(tenant.Write, tenant.ID, string, int) {}
+		o.OnRefuse = func(tenant.Write, tenant.ID, string, LimitKind, int) {}
 	}
-	return &limited{next: a, o: o, buckets: map[tenant.ID]*rate.Limiter{}}
+	return &limited{next: a, o: o, buckets: map[tenant.ID]*rate.Limiter{}, streams: newStreams(o.Streams)}
 }
 
 type limited struct {
@@ -46,6 +59,14 @@ type limited struct {
 
 	mu      sync.Mutex // guards buckets
 	buckets map[tenant.ID]*rate.Limiter
+
+	streams *streams
+}
+
+// refusal is why a record is not taken.
+type refusal struct {
+	kind   LimitKind
+	reason string
 }
 
 // Append implements Appender.
@@ -62,8 +83,8 @@ func (l *limited) Append(ctx context.Context, w tenant.Write, b Batch) ([]ItemRe
 		}
 		*u += len(r.Source)
 	}
-	over := map[tenant.ID]string{}
 	now := l.o.Clock()
+	var over map[tenant.ID]*refusal
 	for id, u := range uses {
 		limit := l.o.BytesPerSecond(id)
 		if limit <= 0 {
@@ -72,30 +93,37 @@ func (l *limited) Append(ctx context.Context, w tenant.Write, b Batch) ([]ItemRe
 		// A batch larger than the bucket goes in when the bucket is full: it would
 		// come for ever otherwise.
 		if b := l.bucket(id, limit); !b.AllowN(now, min(*u, b.Burst())) {
-			over[id] = fmt.Sprintf("tenant %s is over its limit of %d log bytes a second: send less, or ask for more with the annotation oriel/limits", id, limit)
+			if over == nil {
+				over = map[tenant.ID]*refusal{}
+			}
+			over[id] = &refusal{LimitBytes, fmt.Sprintf("tenant %s is over its limit of %d log bytes a second: send less, or ask for more with the annotation oriel/limits", id, limit)}
 		}
 	}
-	if len(over) == 0 {
+	refused, n := l.streams.admit(b.Records, over, now)
+	switch {
+	case n == 0:
 		return l.next.Append(ctx, w, b)
+	case n == len(b.Records):
+		return nil, fmt.Errorf("%w: %s", ErrTooMuch, refused[0].reason)
 	}
-	if len(over) == len(uses) {
-		for _, reason := range over {
-			return nil, fmt.Errorf("%w: %s", ErrTooMuch, reason)
-		}
-	}
-	return l.appendRest(ctx, w, b, over)
+	return l.appendRest(ctx, w, b, refused)
 }
 
-// appendRest stores the records of the tenants that are within their limits.
-func (l *limited) appendRest(ctx context.Context, w tenant.Write, b Batch, over map[tenant.ID]string) ([]ItemResult, error) {
+// appendRest stores the records that are within the limits. refused has nil for them.
+func (l *limited) appendRest(ctx context.Context, w tenant.Write, b Batch, refused []*refusal) ([]ItemResult, error) {
+	type whose struct {
+		id        tenant.ID
+		namespace string
+		kind      LimitKind
+	}
 	results := make([]ItemResult, len(b.Records))
 	rest := Batch{Key: b.Key}
 	var at []int
-	refused := map[[2]string]int{} // by tenant and namespace
+	counts := map[whose]int{}
 	for i, r := range b.Records {
-		if reason, ok := over[r.Tenant]; ok {
-			results[i] = ItemResult{Status: Refused, Reason: reason}
-			refused[[2]string{string(r.Tenant), r.Namespace}]++
+		if of := refused[i]; of != nil {
+			results[i] = ItemResult{Status: Refused, Reason: of.reason}
+			counts[whose{r.Tenant, r.Namespace, of.kind}]++
 			continue
 		}
 		rest.Records, at = append(rest.Records, r), append(at, i)
@@ -104,8 +132,8 @@ func (l *limited) appendRest(ctx context.Context, w tenant.Write, b Batch, over 
 	if err != nil {
 		return nil, err
 	}
-	for of, n := range refused {
-		l.o.OnRefuse(w, tenant.ID(of[0]), of[1], n)
+	for of, n := range counts {
+		l.o.OnRefuse(w, of.id, of.namespace, of.kind, n)
 	}
 	for i, r := range stored {
 		results[at[i]] = r

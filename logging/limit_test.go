@@ -35,7 +35,7 @@ func TestLimited(t *testing.T) {
 	store, refused := taken{}, taken{}
 	a := logging.Limited(store, logging.LimitOptions{
 		BytesPerSecond: func(id tenant.ID) int64 { return map[tenant.ID]int64{"noisy": 10}[id] },
-		OnRefuse:       func(_ tenant.Write, id tenant.ID, _ string, n int) { refused[id] += n },
+		OnRefuse:       func(_ tenant.Write, id tenant.ID, _ string, _ logging.LimitKind, n int) { refused[id] += n },
 		Clock:          func() time.Time { return now },
 	})
 	ctx := context.Background()
@@ -87,5 +87,69 @@ func TestLimitedLargeBatch(t *testing.T) {
 		if want := i != 1; (err == nil) != want {
 			t.Fatalf("%d: %v", i, err)
 		}
+	}
+}
+
+// TestLimitedStreams: a tenant whose containers are called by numbers does not fill the
+// store with streams; those that it has open, and other tenants, go on.
+func TestLimitedStreams(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	type refusals struct {
+		id        tenant.ID
+		namespace string
+		by        logging.LimitKind
+	}
+	refused := map[refusals]int{}
+	a := logging.Limited(taken{}, logging.LimitOptions{
+		BytesPerSecond: func(tenant.ID) int64 { return 0 },
+		Streams:        3,
+		OnRefuse: func(_ tenant.Write, id tenant.ID, namespace string, by logging.LimitKind, n int) {
+			refused[refusals{id, namespace, by}] += n
+		},
+		Clock: func() time.Time { return now },
+	})
+	send := func(id tenant.ID, containers ...string) string {
+		var b logging.Batch
+		for _, c := range containers {
+			b.Records = append(b.Records, logging.Record{Tenant: id, Namespace: "prod", Container: c, Source: []byte("{}")})
+		}
+		res, err := a.Append(t.Context(), scopetest.Write(id), b)
+		if err != nil {
+			if !errors.Is(err, logging.ErrTooMuch) {
+				t.Fatal(err)
+			}
+			return "429"
+		}
+		said := ""
+		for _, r := range res {
+			if r.Status == logging.Refused {
+				said += "-"
+			} else {
+				said += "+"
+			}
+		}
+		return said
+	}
+	for i, c := range []struct {
+		wait       time.Duration
+		id         tenant.ID
+		containers []string
+		want       string
+	}{
+		{0, "noisy", []string{"web", "web", "job-1"}, "+++"},
+		{0, "noisy", []string{"job-2", "job-3", "job-3", "web"}, "+--+"},
+		{0, "noisy", []string{"job-4"}, "429"}, // nothing is taken: the sender comes again
+		{0, "calm", []string{"web", "db"}, "++"},
+		{40 * time.Minute, "noisy", []string{"web", "job-5"}, "+-"},
+		{30 * time.Minute, "noisy", []string{"web", "job-5", "job-6", "job-7"}, "+++-"}, // job-1 and job-2 had none for an hour
+		{2 * time.Hour, "noisy", []string{"a", "b", "c", "d"}, "+++-"},
+	} {
+		now = now.Add(c.wait)
+		if got := send(c.id, c.containers...); got != c.want {
+			t.Errorf("%d: %s %v: got %s, want %s", i, c.id, c.containers, got, c.want)
+		}
+	}
+	if got := refused[refusals{"noisy", "prod", logging.LimitStreams}]; got != 5 || len(refused) != 1 {
+		t.Errorf("refused %v, want 5 records by their streams", refused)
 	}
 }

@@ -196,7 +196,7 @@ func (g *gateway) openStores() error {
 
 	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "oriel_log_records_limited_total",
-		Help: "Log records refused because their tenant was over its bytes a second.",
+		Help: "Log records refused because their tenant was over a limit: its bytes a second (tenant_limit), or its open streams (tenant_streams).",
 	}, []string{"reason"})
 	clamped := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "oriel_log_times_clamped_total",
@@ -205,9 +205,9 @@ func (g *gateway) openStores() error {
 	g.reg.MustRegister(refused, clamped)
 	g.lost = losses.New(losses.Options{Appendable: g.losses, Logger: g.log})
 	g.intake = newRates(logging.Limited(g.veil.Given(g.logs), logging.LimitOptions{
-		BytesPerSecond: g.logBytesPerSecond,
-		OnRefuse: func(w tenant.Write, _ tenant.ID, namespace string, n int) {
-			refused.WithLabelValues("tenant_limit").Add(float64(n))
+		BytesPerSecond: g.logBytesPerSecond, Streams: g.cfg.Limits.LogStreams,
+		OnRefuse: func(w tenant.Write, _ tenant.ID, namespace string, by logging.LimitKind, n int) {
+			refused.WithLabelValues(string(by)).Add(float64(n))
 			g.lost.Add(w, losses.Loss{Namespace: namespace, Reason: "quota", Records: n})
 		},
 	}), g.series)

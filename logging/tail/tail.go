@@ -22,6 +22,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"sync"
@@ -51,6 +52,8 @@ const (
 	pageRecords = 1000                  // read from the store at a time
 	flushAfter  = 10 * time.Millisecond // of the first record that waits
 	blankEvery  = 15 * time.Second      // so that proxies and dead readers are noticed
+
+	streamsMax = 100 // of one scope at a time: every record that comes is held against each of them
 )
 
 // New makes the API.
@@ -59,12 +62,19 @@ func New(o Options) httpx.API {
 		o.Clock = clock.System
 	}
 	m := httpx.NewMux(httpx.JSONError)
+	open := &open{of: map[string]int{}}
 	m.Handle(httpx.Route{Methods: []string{http.MethodGet}, Pattern: "/api/v1/logs/tail", Access: httpx.Read}, func(w http.ResponseWriter, r *http.Request) {
 		s := stream{o: o, scope: tenant.ReadFrom(r.Context()), w: w, out: bufio.NewWriterSize(w, 64<<10)}
 		if err := s.parse(r); err != nil {
 			httpx.JSONError(w, r, http.StatusBadRequest, err.Error())
 			return
 		}
+		leave, ok := open.enter(s.scope)
+		if !ok {
+			httpx.JSONError(w, r, http.StatusTooManyRequests, "there are "+strconv.Itoa(streamsMax)+" log streams open under this scope, and there may be no more: close those that nobody reads")
+			return
+		}
+		defer leave()
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()
 		if o.Ending != nil {
@@ -79,6 +89,33 @@ func New(o Options) httpx.API {
 		s.run(ctx)
 	})
 	return m
+}
+
+// open counts the streams of every scope. Safe for concurrent use.
+type open struct {
+	mu sync.Mutex // guards of
+	of map[string]int
+}
+
+// enter takes a place, that leave gives back; ok is false where there is none.
+func (o *open) enter(scope tenant.Read) (leave func(), ok bool) {
+	key := "*"
+	if !scope.All() {
+		key = fmt.Sprint(scope.Tenants())
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.of[key] >= streamsMax {
+		return nil, false
+	}
+	o.of[key]++
+	return func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		if o.of[key]--; o.of[key] == 0 {
+			delete(o.of, key)
+		}
+	}, true
 }
 
 // stream is one answer.

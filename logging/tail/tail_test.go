@@ -177,6 +177,45 @@ func TestEnding(t *testing.T) {
 	}
 }
 
+// TestStreamsAtATime: one tenant's readers are bounded, and take no place from another's.
+func TestStreamsAtATime(t *testing.T) {
+	api := tail.New(tail.Options{Searcher: mem.New(mem.Options{})})
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		api.ServeHTTP(w, r.WithContext(tenant.WithRead(r.Context(), scopetest.Read(tenant.ID(r.Header.Get("Tenant"))))))
+	}))
+	t.Cleanup(srv.Close)
+	ask := func(id, wait string) *http.Response {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, srv.URL+"/api/v1/logs/tail"+wait, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Tenant", id)
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = res.Body.Close() })
+		return res
+	}
+	var first *http.Response
+	for range 100 {
+		if res := ask("shop", ""); res.StatusCode != http.StatusOK {
+			t.Fatal(res.Status)
+		} else if first == nil {
+			first = res
+		}
+	}
+	if res := ask("shop", "?wait=0s"); res.StatusCode != http.StatusTooManyRequests {
+		t.Errorf("one more: %s", res.Status)
+	}
+	if res := ask("billing", "?wait=0s"); res.StatusCode != http.StatusOK {
+		t.Errorf("somebody else: %s", res.Status)
+	}
+	_ = first.Body.Close()
+	for ask("shop", "?wait=0s").StatusCode != http.StatusOK { // once the server has noticed
+	}
+}
+
 func TestBadRequests(t *testing.T) {
 	at := serve(t, mem.New(mem.Options{}), scopetest.Read("shop"), nil)
 	for _, tt := range []struct{ query, want string }{
