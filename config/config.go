@@ -303,7 +303,7 @@ type Limits struct {
 	LabelLength  Bytes    `yaml:"label_length" doc:"the longest value of a label; a name is 1KiB at most"`
 	Queries      int      `yaml:"queries" doc:"queries of PromQL of one tenant at a time; more wait, and many more get 429"`
 	QuerySamples int      `yaml:"query_samples" doc:"samples that one query may hold in memory at a time, of 16 bytes each"`
-	QueryTime    Duration `yaml:"query_time" doc:"how long one query may take"`
+	QueryTime    Duration `yaml:"query_time" doc:"how long one query of PromQL, and one search of logs, may take"`
 }
 
 // Grafana is the Grafana that is provisioned.

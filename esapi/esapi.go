@@ -12,6 +12,8 @@ package esapi
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -60,9 +62,11 @@ type Options struct {
 	// AnswersBytesMax bounds the memory that all answers take together until they are
 	// sent; 0: 1 GiB.
 	AnswersBytesMax int64
-	Clock           clock.Clock
-	Logger          *slog.Logger // nil: discard
-	Registerer      prometheus.Registerer
+	// SearchTime is how long a request that reads may take; 0: for ever.
+	SearchTime time.Duration
+	Clock      clock.Clock
+	Logger     *slog.Logger // nil: discard
+	Registerer prometheus.Registerer
 }
 
 // API is the facade. Safe for concurrent use.
@@ -137,6 +141,9 @@ func (a *API) Error(w http.ResponseWriter, r *http.Request, status int, reason s
 	c.finish(reply{status: status, body: statusError(status, reason).AppendBody(nil)})
 }
 
+// errTooLong ends a request that takes longer than Options.SearchTime.
+var errTooLong = errors.New("the request takes longer than it may")
+
 // ServeHTTP implements httpx.API.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	begin := time.Now()
@@ -149,6 +156,11 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case rt != nil:
 		name = rt.Pattern
 		c.vars = vars
+		if a.o.SearchTime > 0 && rt.Access == httpx.Read {
+			ctx, cancel := context.WithTimeoutCause(r.Context(), a.o.SearchTime, errTooLong)
+			defer cancel()
+			c.r = r.WithContext(ctx)
+		}
 		err := c.checkParams(rt)
 		if err == nil {
 			out, err = rt.handle(c)

@@ -3,6 +3,7 @@ package esapi
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/oriel-project/oriel/internal/httpx"
+	"github.com/oriel-project/oriel/logging"
 	"github.com/oriel-project/oriel/logging/mem"
 	"github.com/oriel-project/oriel/tenant"
 	"github.com/oriel-project/oriel/tenant/scopetest"
@@ -222,6 +224,54 @@ func TestErrorShapes(t *testing.T) {
 			t.Errorf("%d: headers %v", status, w.Header())
 		}
 	}
+}
+
+// endless is a store whose searches end when they are no longer wanted, or when they
+// have no time left.
+type endless struct{ logging.Searcher }
+
+func (s endless) Snapshot(ctx context.Context, r tenant.Read) (logging.View, error) {
+	v, err := s.Searcher.Snapshot(ctx, r)
+	return endlessView{v}, err
+}
+
+type endlessView struct{ logging.View }
+
+func (endlessView) Search(ctx context.Context, q logging.Query) (*logging.Result, error) {
+	if q.Timeout == 0 {
+		<-ctx.Done()
+		return nil, fmt.Errorf("search: %w", ctx.Err())
+	}
+	return &logging.Result{TimedOut: true, Total: int64(q.Timeout), TotalAtLeast: true}, nil
+}
+
+// TestTimeout: a search that may not take longer is ended with an error that says how
+// to mend it; one that brings a time of its own gets what was found.
+func TestTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := New(Options{Searcher: endless{testStore(t)}, SearchTime: time.Minute, Clock: func() time.Time { return testNow }})
+		defer a.Close()
+		h := asShop(a)
+		for _, path := range []string{"/_search", "/_count", "/_search?scroll=1m"} {
+			if w := send(t, h, "POST", path, `{}`); w.Code != 400 || !strings.Contains(w.Body.String(), "task_cancelled_exception") || !strings.Contains(w.Body.String(), "limits.query_time") {
+				t.Errorf("%s: %d %s", path, w.Code, w.Body)
+			}
+		}
+		if w := send(t, h, "POST", "/_msearch", "{}\n{}\n{}\n{\"timeout\":\"3nanos\"}\n"); w.Code != 200 || !strings.Contains(w.Body.String(), "limits.query_time") || !strings.Contains(w.Body.String(), `"timed_out":true`) {
+			t.Errorf("_msearch: %d %s", w.Code, w.Body)
+		}
+		for body, want := range map[string]string{
+			`{"timeout":"7nanos"}`: `"timed_out":true,"_shards":{"total":`,
+			`{"timeout":"7"}`:      "failed to parse time value [7]",
+		} {
+			if w := send(t, h, "POST", "/_search", body); !strings.Contains(w.Body.String(), want) {
+				t.Errorf("%s: %d %s", body, w.Code, w.Body)
+			}
+		}
+		if w := send(t, h, "GET", "/_search?timeout=7nanos", ""); !strings.Contains(w.Body.String(), `"value":7,"relation":"gte"`) {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+	})
 }
 
 // TestHead asks for everything that can be got without its body.

@@ -202,6 +202,9 @@ func (c *call) explain(err error) *dsl.Error {
 		e = statusError(http.StatusTooManyRequests, err.Error())
 	case errors.Is(err, logging.ErrUnavailable):
 		e = statusError(http.StatusServiceUnavailable, logging.ErrUnavailable.Error()+"; try again")
+	case errors.Is(err, context.DeadlineExceeded) && errors.Is(context.Cause(c.r.Context()), errTooLong):
+		e = &dsl.Error{Status: http.StatusBadRequest, Type: "task_cancelled_exception", Reason: "the search took longer than " + c.api.o.SearchTime.String() +
+			" (limits.query_time): ask for a shorter time range or fewer buckets, or for what is found in time with [timeout]"}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		e = &dsl.Error{Status: http.StatusServiceUnavailable, Type: "task_cancelled_exception", Reason: "the request ended before its answer was ready: ask for less, or wait longer"}
 	default:

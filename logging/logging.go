@@ -178,6 +178,10 @@ type Query struct {
 	// memory, in bytes as estimated; 0 is MemoryMaxDefault. A query that needs
 	// more fails with ErrQuery.
 	MemoryMax int64
+	// Timeout ends the search after that time with what was found until then
+	// (Result.TimedOut); 0 does not. It is for who would rather have a part than an
+	// error, which ctx gives; a store may know nothing but the whole.
+	Timeout time.Duration
 }
 
 // SortKey orders hits. A store adds (Seq ascending) at the end where no key is
@@ -210,6 +214,7 @@ type Result struct {
 	Hits         []Hit
 	Total        int64 // -1 where not counted
 	TotalAtLeast bool  // counting stopped at TotalMax
+	TimedOut     bool  // Query.Timeout passed: it is of a part of the records
 	Aggs         map[string]AggResult
 }
 

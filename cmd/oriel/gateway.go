@@ -317,6 +317,7 @@ func (g *gateway) newAPIs() error {
 		Bulk:     bulk.New(bulk.Options{Appender: g.veil.Answers(g.intake), Repeater: g.veil.Repeats(g.logs), Stamper: g.stamper, BodyBytesMax: int64(g.cfg.ES.BodyBytesMax), Logger: g.log, Registerer: g.reg}),
 		Version:  g.cfg.ES.Version, PublishAddress: g.cfg.ES.PublishAddress, BodyBytesMax: int64(g.cfg.ES.BodyBytesMax),
 		AnswersBytesMax: int64(cmp.Or(g.cfg.ES.AnswersMemory, 4*g.cfg.Logs.SearchMemory)),
+		SearchTime:      time.Duration(g.cfg.Limits.QueryTime),
 		Logger:          g.log, Registerer: g.reg,
 	})
 	g.es = es

@@ -2,6 +2,7 @@ package dsl
 
 import (
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/oriel-project/oriel/internal/jsontext"
@@ -44,7 +45,8 @@ func (s *Search) AppendReply(dst []byte, res *logging.Result, r Reply) []byte {
 		dst = append(jsontext.AppendString(append(dst, `"pit_id":`...), r.PitID), ',')
 	}
 	dst = appendInt(append(dst, `"took":`...), r.Took.Milliseconds())
-	dst = append(dst, `,"timed_out":false,"_shards":`...)
+	dst = strconv.AppendBool(append(dst, `,"timed_out":`...), res.TimedOut)
+	dst = append(dst, `,"_shards":`...)
 	dst = r.Shards.Append(dst)
 	dst = append(dst, `,"hits":{`...)
 	dst = s.appendTotal(dst, res)

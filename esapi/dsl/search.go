@@ -52,7 +52,7 @@ type hitsPlan struct {
 type Params func(key string) string
 
 // Body keys that decide about time, statistics or scores, not about what is found.
-const searchIgnored = " timeout profile explain stats batched_reduce_size terminate_after indices_boost stored_fields ext allow_partial_search_results "
+const searchIgnored = " profile explain stats batched_reduce_size terminate_after indices_boost stored_fields ext allow_partial_search_results "
 
 // ParseSearch reads a search body; the zero Node is an empty one. Parameters
 // override the body as they do in Elasticsearch.
@@ -94,6 +94,8 @@ func ParseSearch(body Node, params Params, env Env) (*Search, error) {
 			s.Query.Offset, err = bodyInt(key, v)
 		case "track_total_hits":
 			err = s.trackTotal(v.Text)
+		case "timeout":
+			err = s.timeout(v.Text)
 		case "pit":
 			err = s.parsePIT(v)
 		case "min_score":
@@ -186,6 +188,19 @@ func otherKey(key string, v Node) error {
 		return Parsing("[%s] is not supported in a search", key)
 	}
 	return Parsing("unknown key [%s] in a search", clip(key))
+}
+
+// timeout reads the time after which the answer is of what was found until then; -1,
+// and an empty one, are none.
+func (s *Search) timeout(v string) (err error) {
+	s.Query.Timeout = 0
+	if v == "" || v == "null" || v == "-1" {
+		return nil
+	}
+	if s.Query.Timeout, err = ParseDuration(v); err == nil && s.Query.Timeout == 0 {
+		s.Query.Timeout = 1 // as short as there is: at once
+	}
+	return err
 }
 
 // trackTotal reads true, false or how far to count.
@@ -294,6 +309,11 @@ func (s *Search) params(p *parser, get Params) error {
 	}
 	s.hits.bare = s.hits.bare || get("stored_fields") == "_none_"
 	s.hits.source.sourceURL(get)
+	if v := get("timeout"); v != "" {
+		if err := s.timeout(v); err != nil {
+			return err
+		}
+	}
 	if v := get("track_total_hits"); v != "" {
 		if err := s.trackTotal(v); err != nil {
 			return err

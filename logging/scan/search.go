@@ -3,6 +3,7 @@ package scan
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"runtime"
@@ -103,10 +104,35 @@ func Search(ctx context.Context, q logging.Query, sources []Source, o Options) (
 	if !to.IsZero() {
 		s.to = nanos(to)
 	}
-	if err := s.all(); err != nil {
+	timedOut, err := s.allInTime(q.Timeout)
+	if err != nil {
 		return nil, err
 	}
-	return s.result(check)
+	r, err := s.result(check)
+	if err == nil && timedOut {
+		r.TimedOut, r.TotalAtLeast = true, q.TotalMax >= 0
+	}
+	return r, err
+}
+
+// errTimeout ends a search whose Query.Timeout passed.
+var errTimeout = errors.New("the search's own time has passed")
+
+// allInTime goes through the sources until a time has passed; 0: for ever.
+func (s *search) allInTime(most time.Duration) (timedOut bool, err error) {
+	if most <= 0 {
+		return false, s.all()
+	}
+	caller := s.ctx
+	ctx, cancel := context.WithTimeoutCause(caller, most, errTimeout)
+	defer cancel()
+	s.ctx = ctx
+	err = s.all()
+	s.ctx, s.eval.ended = caller, nil // what was found is made into an answer yet
+	if err != nil && caller.Err() == nil && errors.Is(context.Cause(ctx), errTimeout) && errors.Is(err, ctx.Err()) {
+		return true, nil
+	}
+	return false, err
 }
 
 func newSearch(ctx context.Context, sources []Source) *search {
