@@ -163,6 +163,22 @@ func Unescape(dst, raw []byte) []byte {
 
 const hex = "0123456789abcdef"
 
+// Plain reports whether s stands in a JSON string as it is; s is valid UTF-8.
+func Plain(s []byte) bool {
+	i := 0
+	for ; i+8 <= len(s); i += 8 {
+		if toEscape(binary.LittleEndian.Uint64(s[i:])) != 0 {
+			return false
+		}
+	}
+	for ; i < len(s); i++ {
+		if c := s[i]; c < 0x20 || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
 // AppendQuoted appends s as a JSON string. It escapes what JSON says must be,
 // and nothing else; s is valid UTF-8. dst and s must not overlap.
 func AppendQuoted(dst, s []byte) []byte {

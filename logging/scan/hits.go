@@ -336,6 +336,12 @@ func (e *eval) value(src *source, row int) (v logging.Value, err error) {
 // hitBytes is what a hit takes beside its document and message, about.
 const hitBytes = 512
 
+// Hits of a block are rebuilt so many at a time, or as many as have so many bytes.
+const (
+	hitsAtOnce      = 64
+	hitsBytesAtOnce = 1 << 20
+)
+
 // winners rebuilds the hits that are returned.
 func (s *search) winners() ([]logging.Hit, error) {
 	t := &s.top
@@ -345,43 +351,50 @@ func (s *search) winners() ([]logging.Hit, error) {
 	}
 	heap := t.heap[s.q.Offset:]
 	out := make([]logging.Hit, len(heap))
-	order := make([]int, len(heap)) // by place, so that a block is opened once
-	for i := range order {
-		order[i] = i
+	order := make([]int, 0, len(heap)) // by place, so that a block is opened once
+	for i := range heap {
+		out[i].Sort = heap[i].keys
+		if rec := heap[i].rec; rec != nil {
+			out[i].Record = *rec
+			continue
+		}
+		order = append(order, i)
 	}
 	slices.SortFunc(order, func(a, b int) int {
 		x, y := heap[a].at, heap[b].at
 		return cmp.Or(cmp.Compare(x.part, y.part), cmp.Compare(x.block, y.block), cmp.Compare(x.row, y.row))
 	})
-	var block segment.Block
-	last := place{part: -1}
-	bytes := int64(0)
-	for _, i := range order {
-		h := &heap[i]
-		out[i].Sort = h.keys
-		if err := s.eval.tick(16); err != nil {
-			return nil, err
-		}
-		if h.rec != nil {
-			out[i].Record = *h.rec
-			continue
-		}
-		if h.at.part != last.part || h.at.block != last.block {
-			if err := s.ctx.Err(); err != nil {
+	var (
+		rows  []int
+		to    []*logging.Record
+		bytes int64
+	)
+	for len(order) > 0 {
+		at := heap[order[0]].at
+		block := s.parts[at.part].Block(at.block)
+		in := block.Info()
+		most := max(1, min(hitsAtOnce, hitsBytesAtOnce*int64(in.Rows)/max(in.SourceBytes, 1)))
+		for len(order) > 0 && heap[order[0]].at.part == at.part && heap[order[0]].at.block == at.block {
+			if err := s.wanted(); err != nil {
 				return nil, err
 			}
-			block, last = s.parts[h.at.part].Block(h.at.block), h.at
-		}
-		rec, err := block.Record(h.at.row)
-		if err != nil {
-			return nil, err
-		}
-		out[i].Record = rec
-		if err := s.eval.tick(len(rec.Source) / bytesTick); err != nil {
-			return nil, err
-		}
-		if bytes += int64(hitBytes + len(rec.Source) + len(rec.Message)); bytes > s.q.MemoryMax {
-			return nil, fmt.Errorf("%w: hits: the query needs more than %d bytes of memory: ask for fewer at a time", logging.ErrQuery, s.q.MemoryMax)
+			rows, to = rows[:0], to[:0]
+			for _, i := range order {
+				if x := heap[i].at; x.part != at.part || x.block != at.block || int64(len(rows)) == most {
+					break
+				}
+				rows, to = append(rows, heap[i].at.row), append(to, &out[i].Record)
+			}
+			order = order[len(rows):]
+			if err := block.Records(rows, to); err != nil {
+				return nil, err
+			}
+			for _, rec := range to {
+				bytes += int64(hitBytes + len(rec.Source) + len(rec.Message))
+			}
+			if bytes > s.q.MemoryMax {
+				return nil, fmt.Errorf("%w: hits: the query needs more than %d bytes of memory: ask for fewer at a time", logging.ErrQuery, s.q.MemoryMax)
+			}
 		}
 	}
 	return out, nil

@@ -45,6 +45,10 @@ func (b *touchedBlock) Seqs() ([]uint64, error)                { b.touch(); retu
 func (b *touchedBlock) Received() ([]int64, error)             { b.touch(); return b.Block.Received() }
 func (b *touchedBlock) Own(hole int) (*segment.Column, error)  { b.touch(); return b.Block.Own(hole) }
 func (b *touchedBlock) Record(row int) (logging.Record, error) { b.touch(); return b.Block.Record(row) }
+func (b *touchedBlock) Records(rows []int, to []*logging.Record) error {
+	b.touch()
+	return b.Block.Records(rows, to)
+}
 func (b *touchedBlock) Stamped(s segment.Stamp) (*segment.Column, error) {
 	b.touch()
 	return b.Block.Stamped(s)

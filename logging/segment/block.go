@@ -109,6 +109,9 @@ type Block interface {
 	Source(dst []byte, row int) ([]byte, error)
 	// Record gives a row's record in memory of its own.
 	Record(row int) (logging.Record, error)
+	// Records sets *to[i] to the record of rows[i], for all of them; they share memory
+	// among themselves alone.
+	Records(rows []int, to []*logging.Record) error
 }
 
 // MinuteCount is a number of rows in one minute since the epoch.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"unsafe"
 
 	"github.com/oriel-project/oriel/internal/colenc"
 	"github.com/oriel-project/oriel/internal/shape"
@@ -206,19 +207,23 @@ func (b *fileBlock) Times() ([]int64, error) {
 }
 
 func (b *fileBlock) rowTimes() ([]int64, error) {
+	var err error
 	if b.times == nil {
-		if c := b.cache.column(b.entry, colTime); c != nil {
-			b.times = c.Times
-			return b.times, nil
-		}
-		vals, err := b.ints(colTime)
-		if err != nil {
-			return nil, err
-		}
-		b.times = vals
-		b.cache.keep(b.entry, colTime, &Column{Kind: KindTimes, N: len(vals), Times: vals}, false)
+		b.times, err = b.kept(colTime)
 	}
-	return b.times, nil
+	return b.times, err
+}
+
+// kept reads a column of integers, which the cache keeps.
+func (b *fileBlock) kept(number int) ([]int64, error) {
+	if c := b.cache.column(b.entry, number); c != nil {
+		return c.Times, nil
+	}
+	vals, err := b.ints(number)
+	if err == nil {
+		b.cache.keep(b.entry, number, &Column{Kind: KindTimes, N: len(vals), Times: vals}, false)
+	}
+	return vals, err
 }
 
 // Seqs implements Block.
@@ -226,15 +231,12 @@ func (b *fileBlock) Seqs() ([]uint64, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.seqs == nil {
-		vals, err := b.ints(colSeq)
+		vals, err := b.kept(colSeq)
 		if err != nil {
 			return nil, err
 		}
-		seqs := make([]uint64, len(vals))
-		for i, v := range vals {
-			seqs[i] = uint64(v)
-		}
-		b.seqs = seqs
+		// None is negative: the same bits.
+		b.seqs = unsafe.Slice((*uint64)(unsafe.Pointer(unsafe.SliceData(vals))), len(vals))
 	}
 	return b.seqs, nil
 }
@@ -243,14 +245,11 @@ func (b *fileBlock) Seqs() ([]uint64, error) {
 func (b *fileBlock) Received() ([]int64, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	var err error
 	if b.received == nil {
-		vals, err := b.ints(colReceived)
-		if err != nil {
-			return nil, err
-		}
-		b.received = vals
+		b.received, err = b.kept(colReceived)
 	}
-	return b.received, nil
+	return b.received, err
 }
 
 // Stamped implements Block.
@@ -504,8 +503,18 @@ func (b *fileBlock) Source(dst []byte, row int) ([]byte, error) {
 // Record implements Block. Texts that hits are rebuilt from are kept: the newest
 // records are asked for again and again.
 func (b *fileBlock) Record(row int) (logging.Record, error) {
+	b.keepTexts()
+	return record(b, row)
+}
+
+// Records implements Block.
+func (b *fileBlock) Records(rows []int, to []*logging.Record) error {
+	b.keepTexts()
+	return records(b, rows, to)
+}
+
+func (b *fileBlock) keepTexts() {
 	b.mu.Lock()
 	b.texts = true
 	b.mu.Unlock()
-	return record(b, row)
 }

@@ -211,9 +211,38 @@ func holds(t *testing.T, what string, blocks []segment.Block, want map[uint64]lo
 			seen[rec.Seq] = true
 			same(t, what, rec, w)
 		}
+		together(t, what, b)
 	}
 	if len(seen) != len(want) {
 		t.Fatalf("%s: %d records, want %d", what, len(seen), len(want))
+	}
+}
+
+// together checks that rows of a block that are asked for together are what they
+// are one by one, and that nothing of one is in the memory of another.
+func together(t *testing.T, what string, b segment.Block) {
+	t.Helper()
+	for _, step := range []int{1, 3, b.Info().Rows} {
+		var rows []int
+		var to []*logging.Record
+		for row := 0; row < b.Info().Rows; row += step {
+			rows, to = append(rows, row), append(to, new(logging.Record))
+		}
+		if err := b.Records(rows, to); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		for i, row := range rows {
+			if i%2 == 1 {
+				clear(to[i-1].Source[:cap(to[i-1].Source)])
+			}
+			one, err := b.Record(row)
+			if err != nil {
+				t.Fatalf("%s: %v", what, err)
+			}
+			if !reflect.DeepEqual(*to[i], one) {
+				t.Fatalf("%s: row %d of %d together (-one by one +together):\n%s", what, row, len(rows), cmp.Diff(one, *to[i]))
+			}
+		}
 	}
 }
 

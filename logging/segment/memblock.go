@@ -103,3 +103,6 @@ func (b *memBlock) Source(dst []byte, row int) ([]byte, error) {
 
 // Record implements Block.
 func (b *memBlock) Record(row int) (logging.Record, error) { return record(b, row) }
+
+// Records implements Block.
+func (b *memBlock) Records(rows []int, to []*logging.Record) error { return records(b, rows, to) }
