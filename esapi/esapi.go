@@ -76,6 +76,7 @@ type API struct {
 	contexts contexts
 	answers  answers
 	zippers  sync.Pool
+	buffers  sync.Pool // of *[]byte
 
 	requests *prometheus.CounterVec   // route, code
 	refused  *prometheus.CounterVec   // reason

@@ -24,15 +24,37 @@ type reply struct {
 	body   []byte
 	plain  bool        // text instead of JSON
 	header http.Header // of a part that answered by itself; nil else
+	lent   bool        // body is of a buffer that finish gives back
 }
 
 func ok(body []byte) reply { return reply{body: body} }
+
+// bufferBytesMax bounds the buffers that are kept for the next answer: pages of
+// hits have some hundred kilobytes, and come several times a second.
+const bufferBytesMax = 1 << 20
+
+// buffer lends memory for an answer: see reply.lent.
+func (a *API) buffer() []byte {
+	if b, ok := a.buffers.Get().(*[]byte); ok {
+		return (*b)[:0]
+	}
+	return nil
+}
+
+func (a *API) giveBack(b []byte) {
+	if cap(b) <= bufferBytesMax {
+		a.buffers.Put(&b)
+	}
+}
 
 // Replies below this many bytes are not worth compressing.
 const gzipBytesMin = 1400
 
 // finish shapes an answer as the request wants it, sends it and gives its status.
 func (c *call) finish(out reply) int {
+	if out.lent {
+		defer c.api.giveBack(out.body)
+	}
 	h := c.w.Header()
 	for key, vals := range out.header {
 		h[key] = vals

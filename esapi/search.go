@@ -20,11 +20,11 @@ func (c *call) env() dsl.Env { return dsl.Env{Now: c.api.o.Clock()} }
 // search answers _search.
 func search(c *call) (reply, error) {
 	begin := time.Now()
-	body, err := c.json()
+	in, err := c.json()
 	if err != nil {
 		return reply{}, err
 	}
-	s, err := dsl.ParseSearch(body, c.param, c.env())
+	s, err := dsl.ParseSearch(in, c.param, c.env())
 	if err != nil {
 		return reply{}, err
 	}
@@ -43,8 +43,8 @@ func search(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	out, err := c.answer(nil, s, res, dsl.Reply{Took: time.Since(begin), Shards: ch.shards()})
-	return ok(out), err
+	out, err := c.answer(c.api.buffer(), s, res, dsl.Reply{Took: time.Since(begin), Shards: ch.shards()})
+	return reply{body: out, lent: err == nil}, err
 }
 
 // ask runs a search over the chosen indices; nil where there are none.

@@ -48,5 +48,9 @@ func ParseDerivedID(id string) (seq uint64, ok bool) {
 		return 0, false
 	}
 	seq, err := strconv.ParseUint(id, 36, 53)
-	return seq, err == nil && DerivedID(seq) == id
+	if err != nil {
+		return seq, false
+	}
+	var b [derivedIDLen + 2]byte
+	return seq, string(appendDerivedID(b[:0], seq)) == id
 }

@@ -111,7 +111,20 @@ func (v *Veil) mapID(id string, to func(uint64) uint64) string {
 
 // Show makes a record of the store one that may be shown.
 func (v *Veil) Show(r *Record) {
-	if v != nil {
-		r.ID, r.Seq = v.ShownID(r.ID), v.Shown(r.Seq)
+	if v == nil {
+		return
+	}
+	seq := r.Seq
+	r.Seq = v.Shown(seq)
+	of, derived := ParseDerivedID(r.ID)
+	if !derived {
+		return
+	}
+	x := r.Seq // an id is mostly that of the record's own position
+	if of != seq {
+		x = v.Shown(of)
+	}
+	if x != of {
+		r.ID = DerivedID(x)
 	}
 }

@@ -96,10 +96,15 @@ func (w *veiledView) Search(ctx context.Context, q Query) (*Result, error) {
 func (v *Veil) showHits(hits []Hit, sort []SortKey) {
 	for i := range hits {
 		h := &hits[i]
+		seq := h.Record.Seq
 		v.Show(&h.Record)
 		for k := range min(len(h.Sort), len(sort)) {
 			if s := &h.Sort[k]; sort[k].Field.Name == FieldSeq && s.Kind == KindInt {
-				s.Int = int64(v.Shown(uint64(s.Int)))
+				if uint64(s.Int) == seq {
+					s.Int = int64(h.Record.Seq)
+				} else {
+					s.Int = int64(v.Shown(uint64(s.Int)))
+				}
 			}
 		}
 	}

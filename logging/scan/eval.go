@@ -43,7 +43,19 @@ type arena struct {
 	used   int
 }
 
-const arenaChunk = 8 * segment.RowsMax
+// A search of few blocks needs little: chunks begin small.
+const (
+	arenaFirst = 2 * segment.RowsMax
+	arenaChunk = 8 * segment.RowsMax
+)
+
+// everyRow is 0, 1, 2 ... for all searches; nobody writes to it.
+var everyRow = func() (t [segment.RowsMax]uint32) {
+	for i := range t {
+		t[i] = uint32(i)
+	}
+	return t
+}()
 
 func (a *arena) reset() { a.at, a.used = 0, 0 }
 
@@ -51,7 +63,7 @@ func (a *arena) reset() { a.at, a.used = 0, 0 }
 func (a *arena) take(n int) []uint32 {
 	for {
 		if a.at == len(a.chunks) {
-			a.chunks = append(a.chunks, make([]uint32, max(arenaChunk, n)))
+			a.chunks = append(a.chunks, make([]uint32, max(min(arenaFirst<<a.at, arenaChunk), n)))
 		}
 		if c := a.chunks[a.at]; a.used+n <= len(c) {
 			s := c[a.used : a.used : a.used+n]
@@ -76,6 +88,9 @@ func (e *eval) open(c *candidate) {
 	e.layout = e.s.layoutOf(e.info.Shape)
 	e.rows.reset()
 	e.cols.reset()
+	if e.every == nil {
+		e.every = everyRow[:]
+	}
 	for len(e.every) < e.info.Rows {
 		e.every = append(e.every, uint32(len(e.every)))
 	}

@@ -3,173 +3,17 @@ package scan
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
 	"github.com/oriel-project/oriel/logging"
-	"github.com/oriel-project/oriel/logging/segment"
 )
-
-// hit is a row on its way into the result.
-type hit struct {
-	keys []logging.Value
-	seq  uint64
-	rec  *logging.Record // of loose records, else
-	at   place
-}
-
-// place is where a row is.
-type place struct{ part, block, row int }
-
-// topK keeps the first k hits of what it is given, in a heap whose root is the
-// worst kept.
-type topK struct {
-	keys  []logging.SortKey
-	k     int
-	after []logging.Value
-	heap  []hit
-}
-
-// lead is what the first sort key is, where blocks have bounds of it.
-type lead uint8
-
-const (
-	leadNone lead = iota
-	leadTime
-	leadSeq
-)
-
-// by gives the lead, and its direction.
-func (t *topK) by() (l lead, desc bool) {
-	if len(t.keys) == 0 {
-		return leadNone, false
-	}
-	switch k := t.keys[0]; k.Field.Name {
-	case logging.FieldTime:
-		return leadTime, k.Desc
-	case logging.FieldSeq:
-		return leadSeq, k.Desc
-	}
-	return leadNone, false
-}
-
-// bounds gives the least and the greatest of the lead among a block's rows.
-func (l lead) bounds(in *segment.Info) (low, high int64) {
-	if l == leadSeq {
-		return int64(in.SeqMin), int64(in.SeqMax)
-	}
-	return in.TimeMin, in.TimeMax
-}
-
-// boundsOf is bounds of a source's rows.
-func (l lead) boundsOf(src *Source) (low, high int64) {
-	if l == leadSeq {
-		return int64(src.SeqMin), int64(src.SeqMax)
-	}
-	return src.TimeMin, src.TimeMax
-}
-
-func (t *topK) full() bool { return len(t.heap) >= t.k }
-
-// span gives the times or seqs, inclusive, that hits may have which are still
-// wanted.
-func (t *topK) span() (low, high int64) {
-	low, high = math.MinInt64, math.MaxInt64
-	l, desc := t.by()
-	if l == leadNone {
-		return low, high
-	}
-	near, far := int64(math.MinInt64), int64(math.MaxInt64) // in the order of the query
-	if t.after != nil {
-		switch v := t.after[0]; {
-		case l == leadSeq:
-			if v.Kind == logging.KindInt {
-				near = v.Int
-			}
-		case v.Kind == logging.KindTime:
-			near = nanos(v.Time)
-		case v.Kind == logging.KindInt && v.Int > math.MinInt64/1_000_000 && v.Int < math.MaxInt64/1_000_000:
-			near = v.Int * 1_000_000 // a number beside a time counts as milliseconds
-		}
-	}
-	if t.k > 0 && t.full() {
-		if far = t.heap[0].keys[0].Int; l == leadTime {
-			far = t.heap[0].keys[0].Time.UnixNano()
-		}
-	}
-	if !desc {
-		return near, far
-	}
-	if near == math.MinInt64 {
-		near = math.MaxInt64
-	}
-	if far == math.MaxInt64 {
-		far = math.MinInt64
-	}
-	return far, near
-}
-
-// beyond reports whether none of the times or seqs, inclusive, is wanted.
-func (t *topK) beyond(low, high int64) bool {
-	from, to := t.span()
-	return high < from || low > to
-}
-
-func (t *topK) compare(a, b *hit) int {
-	if c := logging.CompareSort(t.keys, a.keys, b.keys); c != 0 {
-		return c
-	}
-	return cmp.Compare(a.seq, b.seq)
-}
-
-// wants reports whether a hit would be kept. Its keys may be changed afterwards.
-func (t *topK) wants(h *hit) bool {
-	if t.after != nil && logging.CompareSort(t.keys, h.keys, t.after) <= 0 {
-		return false
-	}
-	return len(t.heap) < t.k || t.compare(h, &t.heap[0]) < 0
-}
-
-// add keeps a hit that is wanted.
-func (t *topK) add(h hit) {
-	if len(t.heap) < t.k {
-		t.heap = append(t.heap, h)
-		for i := len(t.heap) - 1; i > 0; {
-			up := (i - 1) / 2
-			if t.compare(&t.heap[up], &t.heap[i]) >= 0 {
-				break
-			}
-			t.heap[up], t.heap[i] = t.heap[i], t.heap[up]
-			i = up
-		}
-		return
-	}
-	t.heap[0] = h
-	for i := 0; ; {
-		worst := i
-		for _, down := range [...]int{2*i + 1, 2*i + 2} {
-			if down < len(t.heap) && t.compare(&t.heap[worst], &t.heap[down]) < 0 {
-				worst = down
-			}
-		}
-		if worst == i {
-			return
-		}
-		t.heap[i], t.heap[worst] = t.heap[worst], t.heap[i]
-		i = worst
-	}
-}
-
-func (t *topK) addDoc(d *logging.Doc) {
-	h := hit{keys: logging.SortValues(d, t.keys), seq: d.Record.Seq, rec: d.Record}
-	if t.wants(&h) {
-		t.add(h)
-	}
-}
 
 // hits looks for hits among rows of a block.
 func (s *search) hits(e *eval, c *candidate, sel []uint32) error {
+	if s.top.byPlace {
+		return s.hitsByPlace(e, sel)
+	}
 	keys, err := e.sortKeys(s.q.Sort)
 	if err != nil {
 		return err
@@ -228,6 +72,54 @@ func (s *search) hits(e *eval, c *candidate, sel []uint32) error {
 		h.at = place{e.part, e.at, row}
 		s.top.add(h)
 		low, high = s.top.span()
+	}
+	return nil
+}
+
+// hitsByPlace is hits where time and seq tell which they are.
+func (s *search) hitsByPlace(e *eval, sel []uint32) error {
+	t := &s.top
+	l, desc := t.by()
+	times, err := e.block.Times()
+	if err != nil {
+		return err
+	}
+	low, high := t.span()
+	var seqs []uint64 // read when a row may be a hit
+	var scratch []logging.Value
+	for n := range sel {
+		row := int(sel[n])
+		if desc { // the newest first: they push the others out
+			row = int(sel[len(sel)-1-n])
+		}
+		lead := times[row]
+		if l == leadTime && (lead < low || lead > high) {
+			if e.info.Sorted && (desc && lead < low || !desc && lead > high) {
+				return nil
+			}
+			continue
+		}
+		if seqs == nil {
+			if seqs, err = e.block.Seqs(); err != nil {
+				return err
+			}
+		}
+		if l == leadSeq {
+			if lead = int64(seqs[row]); lead < low || lead > high {
+				continue
+			}
+		}
+		h := hit{lead: lead, seq: seqs[row], at: place{e.part, e.at, row}}
+		if t.after != nil {
+			scratch = t.values(scratch[:0], h.lead, h.seq)
+			h.keys = scratch
+		}
+		if !t.wants(&h) {
+			continue
+		}
+		h.keys = nil
+		t.add(h)
+		low, high = t.span()
 	}
 	return nil
 }
@@ -352,8 +244,13 @@ func (s *search) winners() ([]logging.Hit, error) {
 	heap := t.heap[s.q.Offset:]
 	out := make([]logging.Hit, len(heap))
 	order := make([]int, 0, len(heap)) // by place, so that a block is opened once
+	keys := make([]logging.Value, 0, len(heap)*len(t.keys))
 	for i := range heap {
-		out[i].Sort = heap[i].keys
+		if out[i].Sort = heap[i].keys; out[i].Sort == nil {
+			from := len(keys)
+			keys = t.values(keys, heap[i].lead, heap[i].seq)
+			out[i].Sort = keys[from:len(keys):len(keys)]
+		}
 		if rec := heap[i].rec; rec != nil {
 			out[i].Record = *rec
 			continue

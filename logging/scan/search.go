@@ -87,10 +87,7 @@ func Search(ctx context.Context, q logging.Query, sources []Source, o Options) (
 	s := newSearch(ctx, sources)
 	s.q = q
 	s.root = s.compile(q.Filter)
-	s.top = topK{keys: q.Sort, after: q.After}
-	if q.Limit > 0 {
-		s.top.k = q.Limit + q.Offset
-	}
+	s.top = newTopK(&q)
 	if len(q.Aggs) > 0 {
 		if s.aggs, err = logging.NewAggregatorWithin(q.Aggs, q.MemoryMax); err != nil {
 			return nil, err
