@@ -1,6 +1,7 @@
 package text
 
 import (
+	"bytes"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -53,14 +54,14 @@ type capsule struct {
 	kind   byte
 	field  bool // it stands for a field, whose strings have any tokens
 	upper  bool
-	part   int  // of a time of day, from 1; 0 if it is of none
 	clock  byte // flags of the time of day
 	mode   byte // of integers
+	mask   byte // letters that strings may have
+	part   int  // of a time of day, from 1; 0 if it is of none
 	planes int  // length of integers or codes in planes, 0 if they are packed
 	width  int  // bits of integers or codes; digits of hexadecimal numbers
 	digits int  // of numbers with leading zeros
 	count  int  // of different ones
-	mask   byte // letters that strings may have
 	least  uint64
 	first  uint64
 	prefix string
@@ -152,6 +153,9 @@ func (c *Column) openMeta() {
 	c.opened.meta.Store(true)
 }
 
+// capsAtOnce bounds the capsules that there is room for before any is read.
+const capsAtOnce = 4096
+
 // describe reads the templates and what their capsules are.
 func (c *Column) describe(meta []byte) error {
 	r, count := &reader{b: meta}, c.count
@@ -160,6 +164,9 @@ func (c *Column) describe(meta []byte) error {
 		return r.err
 	}
 	c.tmpls = make([]tmpl, 0, count)
+	// Their marks are bytes that hardly stand anywhere else.
+	marks := bytes.Count(meta, []byte{markVar}) + bytes.Count(meta, []byte{markField})
+	c.caps = make([]capsule, 0, min(marks, capsAtOnce))
 	rows, bitsAt, textAt, size := c.raws, 0, 0, uint64(0)
 	for range count {
 		t := tmpl{text: view(r.bytes()), from: len(c.caps)}

@@ -71,10 +71,13 @@ func (c *Column) readIDs(ids []uint16) error {
 		if len(b) != packedLen(c.n, width) {
 			return wrong
 		}
-		vals := make([]uint64, c.n)
-		unpack(vals, b, 0, width)
-		for i, v := range vals {
-			ids[i] = uint16(v)
+		var vals [128]uint64 // of any width they fill whole bytes
+		for at := 0; at < c.n; at += len(vals) {
+			some := vals[:min(len(vals), c.n-at)]
+			unpack(some, b[packedLen(at, width):], 0, width)
+			for i, v := range some {
+				ids[at+i] = uint16(v)
+			}
 		}
 	case idsBytes:
 		if len(b) != c.n {
@@ -107,6 +110,28 @@ func (c *Column) openText() []byte {
 		c.opened.text.Store(true)
 	}
 	return c.text
+}
+
+// stringsOf gives the strings of a capsule of some, each ended by a line feed.
+// c.mu is held.
+func (c *Column) stringsOf(p *capsule) (text []byte, ok bool) {
+	all := c.openText()
+	if p.text+p.length > len(all) {
+		return nil, false
+	}
+	return all[p.text : p.text+p.length], true
+}
+
+// lacks reports whether no string of a capsule of strings contains core, before
+// the capsule is unpacked.
+func (c *Column) lacks(p *capsule, core string) bool {
+	if core == "" || p.body.Load() != nil {
+		return false
+	}
+	c.mu.Lock()
+	text, ok := c.stringsOf(p)
+	c.mu.Unlock()
+	return ok && !containsFold(view(text), core)
 }
 
 // openRaw unpacks the rows without template.
@@ -215,11 +240,10 @@ func (c *Column) unpack(p *capsule) (*body, error) {
 		return &body{field: f}, nil
 	}
 	b := &body{}
-	all := c.openText()
-	if p.text+p.length > len(all) {
+	text, ok := c.stringsOf(p)
+	if !ok {
 		return nil, fmt.Errorf("%w: strings of a variable are beyond the end", ErrCorrupt)
 	}
-	text := all[p.text : p.text+p.length]
 	if p.count > len(text) {
 		return nil, fmt.Errorf("%w: %d strings in %d bytes", ErrCorrupt, p.count, len(text))
 	}

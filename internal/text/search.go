@@ -43,7 +43,7 @@ type capsuleSearch struct {
 	look  bool
 	body  *body
 	codes []uint8 // of a dictionary: verdictYes, verdictNo
-	rows  []bool  // of a field
+	rows  []bool  // of a field, and of strings
 	num   uint64  // the one number that is accepted
 	exact bool    // num is set
 }
@@ -157,6 +157,9 @@ func (s *tokenSearch) template(t *tmpl) uint8 {
 			}
 			k.exact = true
 		}
+		if (p.kind == kindDict || p.kind == kindStrings) && s.c.lacks(p, s.core) {
+			continue
+		}
 		if k.body = s.c.open(p); !s.prepare(p, &k) {
 			continue
 		}
@@ -179,11 +182,22 @@ func (s *tokenSearch) prepare(p *capsule, k *capsuleSearch) bool {
 			return false
 		}
 		k.codes = make([]uint8, p.count)
-		for i := range k.codes {
-			if s.holds(p, k.body.text[k.body.off[i]:k.body.off[i+1]-1]) {
+		k.body.holding(s.core, func(i int) {
+			if s.holds(p, k.body.string(i)) {
 				k.codes[i], some = verdictYes, true
 			}
+		})
+		return some
+	case kindStrings:
+		if k.body == emptyBody || s.core == "" {
+			return k.body != emptyBody // rows are looked at one by one
 		}
+		k.rows = make([]bool, p.rows)
+		k.body.holding(s.core, func(i int) {
+			if s.holds(p, k.body.string(i)) {
+				k.rows[i], some = true, true
+			}
+		})
 		return some
 	case kindField:
 		if k.body.field == nil {
@@ -232,7 +246,7 @@ func (s *tokenSearch) row(id, rank int) bool {
 				return true
 			}
 		case p.kind == kindStrings:
-			if s.holds(p, k.body.text[k.body.off[rank]:k.body.off[rank+1]-1]) {
+			if s.holds(p, k.body.string(rank)) {
 				return true
 			}
 		default:
@@ -363,37 +377,71 @@ func containsFold(s, core string) bool {
 	if len(s) < len(core) {
 		return false
 	}
-	// The rarest byte leads.
+	lead := rarest(core)
+	low := core[lead]
+	if foldedAt(s, 0, core, lead, low) >= 0 {
+		return true
+	}
+	return low != upper(low) && foldedAt(s, 0, core, lead, upper(low)) >= 0
+}
+
+// rarest gives the place of the byte to look for first.
+func rarest(core string) int {
 	lead := 0
 	for i := 1; i < len(core); i++ {
 		if rarity[core[i]] > rarity[core[lead]] {
 			lead = i
 		}
 	}
-	low := core[lead]
-	if foldedAt(s, core, lead, low) {
-		return true
-	}
-	if 'a' <= low && low <= 'z' {
-		return foldedAt(s, core, lead, low-('a'-'A'))
-	}
-	return false
+	return lead
 }
 
-// foldedAt reports whether s contains core in any case, with c at lead.
-func foldedAt(s, core string, lead int, c byte) bool {
+// foldedAt gives where, from a place on, s has core in any case, with c at lead;
+// -1 where it has not.
+func foldedAt(s string, from int, core string, lead int, c byte) int {
 	end := len(s) - len(core) + lead + 1
-	for at := lead; at < end; at++ {
+	for at := from + lead; at < end; at++ {
 		k := strings.IndexByte(s[at:end], c)
 		if k < 0 {
-			return false
+			return -1
 		}
 		at += k
 		if equalFold(s[at-lead:at-lead+len(core)], core) {
-			return true
+			return at - lead
 		}
 	}
-	return false
+	return -1
+}
+
+// string gives a string of a capsule of some.
+func (b *body) string(i int) string { return b.text[b.off[i] : b.off[i+1]-1] }
+
+// holding calls found with every string that contains core, as containsFold has
+// it, once or twice.
+func (b *body) holding(core string, found func(i int)) {
+	if core == "" {
+		for i := range len(b.off) - 1 {
+			found(i)
+		}
+		return
+	}
+	lead := rarest(core)
+	for _, c := range [...]byte{core[lead], upper(core[lead])} {
+		i, at := 0, 0
+		for {
+			if at = foldedAt(b.text, at, core, lead, c); at < 0 {
+				break
+			}
+			for int(b.off[i+1]) <= at {
+				i++
+			}
+			found(i)
+			at = int(b.off[i+1])
+		}
+		if c == upper(c) {
+			break // it has no other case
+		}
+	}
 }
 
 func equalFold(s, lower string) bool {
