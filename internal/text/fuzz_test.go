@@ -50,6 +50,7 @@ func exercise(c *Column) {
 	c.SelectWord("error", nil, nil)
 	c.SelectWord("42", nil, nil)
 	c.SelectToken(func(k string) bool { return len(k)%2 == 0 }, "", DigitsMaybe, nil, nil)
+	c.SelectToken(func(k string) bool { return len(k)%2 == 0 }, "err", DigitsMaybe, nil, nil)
 	c.SelectPhrase([]string{"for", "block"}, true, nil, nil)
 	c.SelectPhrase([]string{"task", "7"}, false, nil, nil)
 	c.SelectValue(func(s string) bool { return len(s)%2 == 0 }, "a", nil, nil)

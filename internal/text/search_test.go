@@ -163,3 +163,43 @@ func TestSearchIsNaiveSearch(t *testing.T) {
 		}
 	}
 }
+
+// TestStringsOfAnyCase: what is looked for is found among the strings of a variable
+// wherever it stands in them, in either case, beside others that have it and others
+// that have not: in dictionaries, in strings one by one, and in fields.
+func TestStringsOfAnyCase(t *testing.T) {
+	const rows = 200
+	spellings := []string{"x7Refused", "REFUSED9", "9refused", "ReFuSeD0", "refuse7", "7used", "Refus3d"}
+	few := func(i int) string { return spellings[i%len(spellings)] }
+	many := func(i int) string { return few(i) + strings.Repeat("q", i%11) + string(rune('a'+i%23)) + few(i*3+1) }
+	for name, line := range map[string]func(i int) string{
+		"dictionary": func(i int) string { return "call " + few(i*i) + " took 5 ms" },
+		"strings":    func(i int) string { return "call " + many(i) + " took 5 ms" },
+		"seldom": func(i int) string {
+			return "call " + strings.Repeat("z", i%7) + "1" + []string{"", "REFUSED"}[i/177] + " done"
+		},
+		"field": func(i int) string { return "call " + strings.Repeat("b", 1+i%50) + "." + few(i) + " by " + many(i) },
+		"none":  func(i int) string { return "call 7" + strings.Repeat("rfsd", i%20) + " of refused" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			all := make([]string, rows)
+			for i := range all {
+				all[i] = line(i)
+			}
+			off, data := pack1(all)
+			b := new(Encoder).Encode(nil, off, data)
+			for _, part := range []string{"refused", "fused", "used0", "d9", "7", "sed", "kilo", "ik", "x7refused"} {
+				accept := func(k string) bool { return strings.Contains(Lower(k), part) }
+				c, err := Decode(b, rows)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got := c.SelectToken(accept, part, DigitsMaybe, nil, nil)
+				want := naive(all).selection(nil, func(s string) bool { return slices.ContainsFunc(tokens(s), accept) })
+				if !slices.Equal(got, want) || c.Err() != nil {
+					t.Errorf("%q: %v (%v) instead of %v", part, got, c.Err(), want)
+				}
+			}
+		})
+	}
+}
