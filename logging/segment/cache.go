@@ -10,10 +10,10 @@ import (
 
 // Cache keeps what queries decoded of blocks in files, for those that come
 // again: dashboards ask the same of the same blocks every few seconds. It keeps
-// what is small and decoded over and over, which is times, codes, numbers and
-// ordinals of ids, and not texts, of which one query over everything would push
-// out all else; of texts it keeps which rows were found, and those that hits were rebuilt from. Blocks that were used
-// least recently go first. What is in it
+// what is small and decoded over and over, which is times and places, codes, numbers
+// and ordinals of ids, and not texts, of which one query over everything would push
+// out all else; of texts it keeps which rows were found, and those that hits were
+// rebuilt from. Blocks that were used least recently go first. What is in it
 // belongs to a block, and is reached only through a part that the caller has.
 // Safe for concurrent use; a nil Cache keeps nothing.
 type Cache struct {
