@@ -231,7 +231,7 @@ const hitBytes = 512
 // Hits of a block are rebuilt so many at a time, or as many as have so many bytes.
 const (
 	hitsAtOnce      = 64
-	hitsBytesAtOnce = 1 << 20
+	hitsBytesAtOnce = 128 << 10
 )
 
 // winners rebuilds the hits that are returned.
