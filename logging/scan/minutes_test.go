@@ -1,12 +1,16 @@
 package scan_test
 
 import (
+	"context"
+	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 	"time"
 
 	"github.com/oriel-project/oriel/logging"
 	"github.com/oriel-project/oriel/logging/logtest"
+	"github.com/oriel-project/oriel/logging/scan"
 )
 
 // TestByMinutes holds aggregations that whole parts answer by what they know of
@@ -71,6 +75,48 @@ func TestByMinutes(t *testing.T) {
 				q.Indices = []string{w.recs[rnd.IntN(len(w.recs))].Index}
 			}
 			w.check(t, q)
+		}
+	}
+}
+
+// TestMinutesOfWindows asks for levels a minute in windows that each cover some of the
+// blocks with the same labels, one after the other: what is kept of one window must
+// not answer for another one with as many blocks.
+func TestMinutesOfWindows(t *testing.T) {
+	var recs []logging.Record
+	for i := range 400 {
+		hour := i / 100
+		at := logtest.Noon().Add(time.Duration(hour)*time.Hour + time.Duration(i%100)*20*time.Second)
+		level := []string{"info", "warn", "error", ""}[(i+hour)%(2+hour%3)]
+		recs = append(recs, logging.Record{
+			Tenant: logtest.Tenant, Seq: uint64(i + 1), ID: logging.DerivedID(uint64(i + 1)), Index: "logs-eu-web", Time: at, Received: at,
+			Cluster: "eu", Namespace: "web", Pod: "web-1", Level: level, Message: "m", Source: fmt.Appendf(nil, `{"h%d":%d}`, hour, i%7), // a block an hour
+		})
+	}
+	rules := scan.Rules{Included: true, Cut: math.MinInt64}
+	sources := fileSources(tableSource(rules, recs))
+	levels := []logging.Agg{{Name: "l", Of: logging.Terms{Field: logging.FieldOf("level"), Size: 5}, Sub: []logging.Agg{
+		{Name: "m", Of: logging.DateHistogram{Field: logging.FieldOf(logging.FieldTime), Fixed: time.Minute, MinDocs: 1}},
+	}}}
+	for range 2 {
+		for from := range 4 {
+			for to := from + 1; to <= 4; to++ {
+				q := logging.Query{Aggs: levels, Filter: logging.Range{Field: logging.FieldOf(logging.FieldTime),
+					Min: &logging.Bound{Value: logging.Time(logtest.Noon().Add(time.Duration(from) * time.Hour)), Inclusive: true},
+					Max: &logging.Bound{Value: logging.Time(logtest.Noon().Add(time.Duration(to) * time.Hour))},
+				}}
+				want, err := logging.Run(context.Background(), q, docsOf(recs))
+				if err != nil {
+					t.Fatal(err)
+				}
+				got, err := scan.Search(context.Background(), q, sources, scan.Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if d := logtest.Diff(want, got); d != "" {
+					t.Errorf("hours %d to %d: %s", from, to, d)
+				}
+			}
 		}
 	}
 }

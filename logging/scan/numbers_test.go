@@ -95,10 +95,36 @@ func TestNumberedTerms(t *testing.T) {
 				})
 			}
 			group.Wait()
+			if bytes == 1<<20 { // there is room for all
+				wantNumbers(t, sources[0], shop[:4000])
+				wantNumbers(t, sources[2], billing[:2500])
+			}
 			if got := cache.Stats().Bytes; got > bytes && bytes > 1<<12 {
 				t.Errorf("%d bytes are kept, want %d at the most", got, bytes)
 			}
 		})
+	}
+}
+
+// wantNumbers checks that the strings that have numbers are those of the tenant's
+// records in files, and nobody else's.
+func wantNumbers(t *testing.T, src scan.Source, recs []logging.Record) {
+	t.Helper()
+	p, err := src.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := p.Block(0).(interface{ Numbering() *logging.Numbering }).Numbering()
+	paths := map[string]bool{}
+	for i := range recs {
+		path := logging.NewDoc(&recs[i]).Values(logging.FieldOf("path"))[0].Str
+		if _, ok := in.Find(logging.KeyOfString(path)); !ok {
+			t.Fatalf("%s: %s has no number", recs[0].Tenant, path)
+		}
+		paths[path] = true
+	}
+	if in.Len() != len(paths) {
+		t.Errorf("%s: %d strings have numbers, want those of its %d paths", recs[0].Tenant, in.Len(), len(paths))
 	}
 }
 
