@@ -84,12 +84,9 @@ func (s *search) countValues(of []candidate, mine []int, field string) (*segment
 			return nil, err
 		}
 		e.open(&of[i])
-		ok := to-from < minuteSpanMax && e.info.Shape != nil
-		if ok {
-			var err error
-			if ok, err = s.countBlock(by, field, from, to); err != nil {
-				return nil, err
-			}
+		ok := to-from < minuteSpanMax && e.info.Shape != nil && s.countBlock(by, field, from, to)
+		if err := s.ctx.Err(); err != nil {
+			return nil, err
 		}
 		if !ok {
 			out.Others = append(out.Others, of[i].block)
@@ -114,22 +111,19 @@ func (s *search) countValues(of []candidate, mine []int, field string) (*segment
 	return out, nil
 }
 
-// countBlock counts the rows of the block that is open; ok is false where that cannot
-// be. A block that does not read says so to whoever looks at it next.
-func (s *search) countBlock(by map[string][]uint32, field string, from, to int64) (ok bool, err error) {
+// countBlock counts the rows of the block that is open; false where that cannot be. A
+// block that does not read says so to whoever looks at it next.
+func (s *search) countBlock(by map[string][]uint32, field string, from, to int64) bool {
 	e := &s.eval
 	codes, ok, err := s.rowsOf(e).Codes(logging.Field{Name: field})
-	if err != nil && s.ctx.Err() != nil {
-		return false, err
-	}
 	if !ok || err != nil || e.cols.err() != nil {
-		return false, nil
+		return false
 	}
 	times, err := e.block.Times()
 	if err != nil || logging.MinuteOf(slices.Min(times)) < from || logging.MinuteOf(slices.Max(times)) > to {
-		return false, nil // it is corrupt
+		return false
 	}
-	return countByMinute(by, codes, times, from, int(to-from)+1), nil
+	return countByMinute(by, codes, times, from, int(to-from)+1)
 }
 
 // countByMinute adds rows to the counts, all of them or none; false where they cannot
