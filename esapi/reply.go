@@ -152,20 +152,23 @@ func (c *call) shape(body []byte) ([]byte, error) {
 	if err := c.holdShaped(body); err != nil {
 		return nil, err
 	}
-	n, err := dsl.ParseJSON(body, replyValuesMax)
-	if err != nil {
-		return body, nil
+	if n, err := dsl.ParseJSON(body, replyValuesMax); err == nil { // else it stays as it is
+		body = shaped(n, paths, pretty, yaml)
 	}
+	return body, nil
+}
+
+func shaped(n dsl.Node, paths string, pretty, yaml bool) []byte {
 	if paths != "" {
 		n = dsl.FilterPath(n, strings.Split(clipPaths(paths), ","))
 	}
-	if yaml {
-		return appendYAML(nil, n), nil
+	switch {
+	case yaml:
+		return appendYAML(nil, n)
+	case pretty:
+		return append(n.AppendIndent(nil, 0), '\n')
 	}
-	if pretty {
-		return append(n.AppendIndent(nil, 0), '\n'), nil
-	}
-	return n.Append(nil), nil
+	return n.Append(nil)
 }
 
 func clipPaths(s string) string { return s[:min(len(s), 4096)] }

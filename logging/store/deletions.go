@@ -331,9 +331,8 @@ func (s *Store) recoverDeletions() error {
 	if d.f == nil {
 		d.number = number
 	}
-	if err := d.begin(); err != nil {
-		d.broken = true // on a full disk, say: it is tried again with the next deletion
-		return nil
+	if d.broken = d.begin() != nil; d.broken {
+		return nil // on a full disk, say: it is tried again with the next deletion
 	}
 	for _, name := range old {
 		if err := removeIfThere(s.fs, filepath.Join(s.dir, name)); err != nil {
