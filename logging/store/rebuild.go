@@ -49,7 +49,7 @@ func Recover(ctx context.Context, dir string, o RecoverOptions, w io.Writer) err
 }
 
 func rebuild(ctx context.Context, fs vfs.FS, dir string, o RecoverOptions, w io.Writer) error {
-	r := &rebuilding{fs: fs, dir: dir, state: newState(), since: math.MaxUint64}
+	r := &rebuilding{fs: fs, dir: dir, state: newState(), since: math.MaxUint64, logged: map[uint64]bool{}}
 	r.line = func(format string, args ...any) {
 		if _, err := fmt.Fprintf(w, format+"\n", args...); r.failed == nil {
 			r.failed = err
@@ -87,7 +87,8 @@ type rebuilding struct {
 	aside  []string // names of files that the state does not have
 	since  uint64   // segments with a lower number may hold what was deleted
 	gone   []purge
-	ended  bool // the last log file tells where positions go on
+	logged map[uint64]bool // ordinals of those of gone that are in a log file
+	ended  bool            // the last log file tells where positions go on
 }
 
 // manifests looks at those that are there.
@@ -169,11 +170,13 @@ func (r *rebuilding) carryOut() {
 			continue // from the log and the journal
 		}
 		known[p.ordinal] = true
-		if p.isCut() {
+		read := p.ordinal>>32 >= r.state.walFloor // but for a file that is gone
+		switch {
+		case read && r.logged[p.ordinal]:
+			continue
+		case read || p.isCut():
 			last++
 			p.ordinal = last // below those of log files, which begin at 1
-		} else if p.ordinal>>32 >= r.state.walFloor {
-			continue
 		}
 		tenants[p.tenant] = true
 		r.state.purges = append(r.state.purges, p)

@@ -387,3 +387,99 @@ func TestRecoverHalfDone(t *testing.T) {
 		}
 	}
 }
+
+// TestRecoverLogFilesLeft: files of the log that a flush could not remove, or a crash
+// kept it from removing, bring no record twice and no deleted one back, and no record
+// goes for them.
+func TestRecoverLogFilesLeft(t *testing.T) {
+	ctx := context.Background()
+	batch := func(s *Store, message string, namespaces ...string) {
+		var b logging.Batch
+		for _, ns := range namespaces {
+			b.Records = append(b.Records, rec(ns, noon, ns+message))
+		}
+		appendTo(t, s, b)
+	}
+	purge := func(s *Store, ns string) {
+		if err := s.Purge(ctx, owners.Of["eu/"+ns], "eu", ns, time.Time{}, time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, life := range map[string]struct {
+		left []uint64
+		do   func(s *Store)
+	}{
+		"of the first": {[]uint64{3, 4}, func(s *Store) {
+			batch(s, "1", "web")
+			batch(s, "2", "web", "pay")
+			batch(s, "3", "pay")
+			flushed(t, s)
+		}},
+		"before a deletion": {[]uint64{2}, func(s *Store) {
+			batch(s, "1", "web", "pay")
+			flushed(t, s)
+			purge(s, "pay")
+			flushed(t, s)
+			batch(s, "2", "web")
+		}},
+		"beside a deletion": {[]uint64{4}, func(s *Store) {
+			batch(s, "1", "web", "pay")
+			flushed(t, s)
+			batch(s, "2", "web", "pay")
+			purge(s, "pay")
+			flushed(t, s)
+			batch(s, "4", "web")
+		}},
+		"and nothing else": {[]uint64{2}, func(s *Store) {
+			batch(s, "1", "web", "pay")
+			purge(s, "pay")
+			flushed(t, s)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) { // each batch and deletion is in a log file of its own, from the second on
+			mem := vfs.NewMem()
+			fs := &vfs.Faulty{FS: mem, Fail: func(op vfs.Op, name string) error {
+				if op == vfs.OpRemove && slices.ContainsFunc(life.left, func(n uint64) bool { return strings.HasSuffix(name, fileName(n)) }) {
+					return errors.New("no")
+				}
+				return nil
+			}}
+			o := Options{idle: true, LogBytesMax: 1}
+			s, _ := open(t, fs, o)
+			life.do(s)
+			want := messages(t, s, scopetest.Operator())
+			after := mem.Kill()
+			for _, n := range life.left {
+				if f, err := after.Open("logs/" + fileName(n)); err != nil {
+					t.Fatal(err)
+				} else if err := f.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			damageBoth(t, after, bothGone)
+			var told strings.Builder
+			if err := rebuild(ctx, after, "logs", RecoverOptions{Write: true}, &told); err != nil {
+				t.Fatalf("%v\n%s", err, &told)
+			}
+			s, _ = open(t, after, o)
+			same := func(when string) {
+				t.Helper()
+				if d := cmp.Diff(want, messages(t, s, scopetest.Operator()), cmpopts.EquateEmpty()); d != "" {
+					t.Errorf("%s (-want +got):\n%s\n%s", when, d, &told)
+				}
+			}
+			same("at once")
+			merged(t, s)
+			same("merged")
+			purge(s, "web")
+			purge(s, "pay")
+			want = nil
+			same("purged")
+			merged(t, s)
+			closeStore(t, s)
+			s, _ = open(t, after, o)
+			same("purged, merged and started again")
+			closeStore(t, s)
+		})
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -81,18 +82,19 @@ func (r *rebuilding) conclude(ctx context.Context, answer Doubtful) (doubtful in
 	floor := settleLog(parts, byLog)
 	settleMerges(parts)
 	st.walFloor = max(1, floor)
-	if len(logs) > 0 {
-		st.walFloor = max(floor, logs[0])
+	// Files between the floor and the first one that counts were removed before those
+	// that stayed behind.
+	if first, _ := slices.BinarySearch(logs, floor); first < len(logs) {
+		st.walFloor = logs[first]
+	} else {
+		for _, p := range r.gone {
+			st.walFloor = max(st.walFloor, p.ordinal>>32+1)
+		}
 	}
 	for _, n := range logs {
 		if n < st.walFloor {
 			r.line("%s: aside: its records are in segments", fileName(n))
 			r.aside = append(r.aside, fileName(n))
-		}
-	}
-	for _, p := range r.gone {
-		if len(logs) == 0 {
-			st.walFloor = max(st.walFloor, p.ordinal>>32+1)
 		}
 	}
 	for _, f := range files {
@@ -226,7 +228,10 @@ func (r *rebuilding) logs(numbers []uint64) (by map[uint64]map[tenant.ID][]uint6
 		records, first, err := logRecords(r.fs, filepath.Join(r.dir, fileName(n)), n, func(id tenant.ID, seq uint64) {
 			by[n][id] = append(by[n][id], seq)
 			r.state.nextSeq = max(r.state.nextSeq, seq+1)
-		}, func(p purge) { r.gone = append(r.gone, p) })
+		}, func(p purge) {
+			r.gone = append(r.gone, p)
+			r.logged[p.ordinal] = true
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -242,37 +247,34 @@ func (r *rebuilding) logs(numbers []uint64) (by map[uint64]map[tenant.ID][]uint6
 
 // settleLog finds what is in the log and in a segment too. A segment whose every
 // record is in log files that count was being written when the process ended; log
-// files with a record that is in another segment were on their way to be removed. It
-// gives the first file that counts; 0: all do.
+// files with a record that is in another segment were on their way to be removed, and
+// so were those before them. It gives the first file that counts; 0: all do.
 func settleLog(parts []*foundPart, logs map[uint64]map[tenant.ID][]uint64) (floor uint64) {
-	inLog := map[tenant.ID][]uint64{}
-	for _, by := range logs {
-		for id, seqs := range by {
-			inLog[id] = append(inLog[id], seqs...)
+	again := func(p *foundPart) bool {
+		n := 0
+		for number, by := range logs { // a record is in one of them
+			if number >= floor {
+				n += common(p.seqs, by[p.tenant])
+			}
+		}
+		return len(p.seqs) > 0 && n == len(p.seqs)
+	}
+	for before := uint64(math.MaxUint64); floor != before; { // a higher floor leaves fewer that count
+		before = floor
+		for _, p := range parts {
+			if again(p) {
+				continue
+			}
+			for n, by := range logs {
+				if common(p.seqs, by[p.tenant]) > 0 {
+					floor = max(floor, n+1)
+				}
+			}
 		}
 	}
-	for _, seqs := range inLog {
-		slices.Sort(seqs)
-	}
-	again := func(p *foundPart) bool { return len(p.seqs) > 0 && common(p.seqs, inLog[p.tenant]) == len(p.seqs) }
 	for _, p := range parts {
 		if again(p) {
-			continue
-		}
-		for n, by := range logs {
-			if common(p.seqs, by[p.tenant]) > 0 {
-				floor = max(floor, n+1)
-			}
-		}
-	}
-	for _, p := range parts {
-		if !again(p) {
-			continue
-		}
-		for n, by := range logs {
-			if n >= floor && common(p.seqs, by[p.tenant]) > 0 {
-				p.drop("its records are in the log")
-			}
+			p.drop("its records are in the log")
 		}
 	}
 	return floor
