@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -142,4 +143,46 @@ func TestAnswersMemory(t *testing.T) {
 	}
 	served("many values", "/many/_search", "{}")
 	refused("many values, indented", "/many/_search?pretty", "{}")
+}
+
+// goneReader is a client whose stream ended while a piece of its answer waits to be
+// sent, as HTTP/2 has it: the piece is of the memory that was written.
+type goneReader struct {
+	*httptest.ResponseRecorder
+	waits []byte
+}
+
+func (w *goneReader) Write(b []byte) (int, error) {
+	w.waits = b
+	return 0, errors.New("the stream is closed")
+}
+
+// TestAnswersOfOthers: what may yet be sent of an answer stays that answer, whatever
+// others ask for.
+func TestAnswersOfOthers(t *testing.T) {
+	s := mem.New(mem.Options{Clock: func() time.Time { return testNow }})
+	for _, id := range []tenant.ID{"shop", "billing"} {
+		b := logging.Batch{Records: []logging.Record{{
+			Tenant: id, Index: "big", ID: "d", Time: testNow, Received: testNow,
+			Source: fmt.Appendf(nil, `{"message":%q}`, strings.Repeat(string(id)+" ", 10_000)),
+		}}}
+		if _, err := s.Append(context.Background(), scopetest.Write(id), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a := New(Options{Searcher: s, Bulk: fakeBulk{}, Clock: func() time.Time { return testNow }})
+	t.Cleanup(func() { a.Close() })
+	ask := func(w http.ResponseWriter, id tenant.ID) {
+		r := httptest.NewRequest("POST", "/big/_search", strings.NewReader(`{}`))
+		r.Header.Set("Content-Type", "application/json")
+		as(a, scopetest.Read(id), tenant.Write{}).ServeHTTP(w, r)
+	}
+	for range 20 { // the pool may forget
+		gone := &goneReader{ResponseRecorder: httptest.NewRecorder()}
+		ask(gone, "billing")
+		ask(httptest.NewRecorder(), "shop")
+		if n := bytes.Count(gone.waits, []byte("billing")); n < 10_000 || bytes.Contains(gone.waits, []byte("shop")) {
+			t.Fatalf("an answer that waits has %d words of its own, and others': %.200q", n, gone.waits)
+		}
+	}
 }

@@ -52,8 +52,9 @@ const gzipBytesMin = 1400
 
 // finish shapes an answer as the request wants it, sends it and gives its status.
 func (c *call) finish(out reply) int {
+	var lent []byte
 	if out.lent {
-		defer c.api.giveBack(out.body)
+		lent = out.body
 	}
 	h := c.w.Header()
 	for key, vals := range out.header {
@@ -94,9 +95,14 @@ func (c *call) finish(out reply) int {
 	}
 	h.Set("Content-Length", strconv.Itoa(len(out.body)))
 	c.w.WriteHeader(out.status)
+	var err error
 	if c.r.Method != http.MethodHead {
-		// An error here means that the client is gone.
-		_, _ = c.w.Write(out.body)
+		_, err = c.w.Write(out.body)
+	}
+	// An error here means that the client is gone. HTTP/2 may still be about to send a
+	// piece then: nobody else's answer must be in it.
+	if lent != nil && err == nil {
+		c.api.giveBack(lent)
 	}
 	return out.status
 }
