@@ -1,6 +1,9 @@
 package logging
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // SumKeeper is what Rows may be, too: they keep what all of them came to for others
 // that ask the same. Dashboards do, of blocks that never change.
@@ -46,9 +49,9 @@ func (t *terms) addKept(r *run, sel []uint32) (ok bool, err error) {
 		return false, nil
 	}
 	if p.kept == "" {
-		p.kept = p.Field.Name
+		p.kept = strconv.Quote(p.Field.Name) // a name may have any character
 		for _, of := range p.sub.plans {
-			p.kept += "\x00" + of.(*metricPlan).Field.Name
+			p.kept += strconv.Quote(of.(*metricPlan).Field.Name)
 		}
 	}
 	s := keeper.Sums(p.kept)

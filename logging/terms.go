@@ -241,7 +241,7 @@ func (t *terms) result() (AggResult, error) {
 			}
 		})
 	}
-	docs += pick(func(n term) {
+	fewer := pick(func(n term) {
 		docs += n.docs
 		if len(kept) >= size && p.compare(&n, &kept[size-1]) >= 0 {
 			return
@@ -254,6 +254,7 @@ func (t *terms) result() (AggResult, error) {
 			}
 		}
 	})
+	docs += fewer
 	if failed == nil {
 		failed = sortSteps(kept, byOrder, p.bounds.spend)
 	}

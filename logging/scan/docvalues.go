@@ -94,10 +94,26 @@ type coder struct {
 	at  map[coderKey]uint32
 }
 
+// coderKey tells values apart: 1 and 1.0, too, which are written differently and are
+// one to Terms all the same.
 type coderKey struct {
 	kind logging.Kind
 	str  string
 	bits uint64
+}
+
+func coderKeyOf(v logging.Value) coderKey {
+	k := coderKey{kind: v.Kind, str: v.Str}
+	switch v.Kind {
+	case logging.KindString:
+	case logging.KindInt:
+		k.bits = uint64(v.Int)
+	case logging.KindFloat:
+		k.bits = math.Float64bits(v.Float)
+	default:
+		k.bits = logging.HashValue(v)
+	}
+	return k
 }
 
 func newCoder(of []uint32) *coder {
@@ -110,10 +126,7 @@ func (c *coder) add(row int, v logging.Value) bool {
 		c.out.Of[row] = math.MaxUint32
 		return true
 	}
-	k := coderKey{kind: v.Kind, str: v.Str}
-	if v.Kind != logging.KindString {
-		k.kind, k.bits = logging.KindInt, logging.HashValue(v) // equal where Terms groups them
-	}
+	k := coderKeyOf(v)
 	code, ok := c.at[k]
 	if !ok {
 		if len(c.out.Values) == intCodesMax {

@@ -95,7 +95,7 @@ func TestTermsOfText(t *testing.T) {
 	}
 
 	// Buckets are bounded, however they are counted.
-	q := logging.Query{Filter: logging.All{}, MemoryMax: 40_000, Aggs: []logging.Agg{{Name: "t", Of: logging.Terms{Field: path, Size: 10}}}}
+	q := logging.Query{Filter: logging.All{}, MemoryMax: 100_000, Aggs: []logging.Agg{{Name: "t", Of: logging.Terms{Field: path, Size: 10}}}}
 	if _, err := scan.Search(context.Background(), q, sources, scan.Options{}); err == nil || !strings.Contains(err.Error(), "memory") {
 		t.Errorf("with little memory: %v", err)
 	}
