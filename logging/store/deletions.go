@@ -50,7 +50,7 @@ type deletions struct {
 	f      vfs.File   // nil: there is none yet
 	since  uint64     // deletions in files with a lower number may be missing
 	purges map[uint64]purge
-	cuts   map[cutOf]purge
+	cuts   map[cutOf][]purge // with earlier and earlier to, and higher and higher upTo
 	size   int64
 	first  int64 // size with the first edit
 	edits  uint64
@@ -121,7 +121,7 @@ func readDeletions(fs vfs.FS, dir string, number uint64) (_ *deletions, err erro
 }
 
 func newDeletions(fs vfs.FS, dir string) *deletions {
-	return &deletions{fs: fs, dir: dir, purges: map[uint64]purge{}, cuts: map[cutOf]purge{}}
+	return &deletions{fs: fs, dir: dir, purges: map[uint64]purge{}, cuts: map[cutOf][]purge{}}
 }
 
 // parse reads the bytes of a journal; an edit at the end that was not completed is
@@ -179,14 +179,18 @@ func (d *deletions) take(purges []purge) (news []purge) {
 			continue
 		}
 		of := cutOf{p.tenant, p.cluster, p.namespace}
-		old, known := d.cuts[of]
-		if known && p.to <= old.to && p.upTo <= old.upTo {
+		if slices.ContainsFunc(d.cuts[of], func(old purge) bool { return old.to >= p.to && old.upTo >= p.upTo }) {
 			continue
 		}
-		if known {
-			p.to, p.upTo = max(p.to, old.to), max(p.upTo, old.upTo)
-		}
-		d.cuts[of] = p
+		// What came before an earlier cut had passed this one, too. A later cut is of
+		// a retention that was made longer: what came since does not fall under it.
+		d.cuts[of] = slices.DeleteFunc(d.cuts[of], func(old purge) bool {
+			if old.to <= p.to {
+				p.upTo = max(p.upTo, old.upTo)
+			}
+			return old.to <= p.to
+		})
+		d.cuts[of] = append(d.cuts[of], p)
 		news = append(news, p)
 	}
 	return news
@@ -226,8 +230,8 @@ func (d *deletions) all() (out []purge) {
 	for _, n := range slices.Sorted(maps.Keys(d.purges)) {
 		out = append(out, d.purges[n])
 	}
-	for _, p := range d.cuts {
-		out = append(out, p)
+	for _, of := range d.cuts {
+		out = append(out, of...)
 	}
 	slices.SortStableFunc(out[len(d.purges):], func(a, b purge) int {
 		return strings.Compare(string(a.tenant)+"\n"+a.cluster+"\n"+a.namespace, string(b.tenant)+"\n"+b.cluster+"\n"+b.namespace)
@@ -290,7 +294,7 @@ func (s *Store) recoverDeletions() error {
 	d, err := loadDeletions(s.fs, s.dir)
 	known := -1
 	if err = lost(err); err == nil {
-		known = len(d.purges) + len(d.cuts)
+		known = len(d.all())
 	} else {
 		switch {
 		case errors.Is(err, os.ErrNotExist): // of an Oriel that did not keep one
@@ -316,9 +320,10 @@ func (s *Store) recoverDeletions() error {
 			old = append(old, name)
 		}
 	}
-	d.take(s.manifest.state.purges)
+	news := d.take(s.manifest.state.purges)
 	d.forget(s.segments)
-	if d.f != nil && len(d.purges)+len(d.cuts) == known && len(old) == 0 {
+	told := !slices.ContainsFunc(news, func(p purge) bool { _, kept := d.purges[p.ordinal]; return kept })
+	if d.f != nil && told && len(d.all()) == known && len(old) == 0 {
 		size, err := d.f.Size()
 		if err == nil && size > d.size {
 			err = d.f.Truncate(d.size)
@@ -357,5 +362,9 @@ func (d *deletions) forget(files map[uint64]*segmentFile) {
 		return false
 	}
 	maps.DeleteFunc(d.purges, func(_ uint64, p purge) bool { return !concerns(p) })
-	maps.DeleteFunc(d.cuts, func(_ cutOf, p purge) bool { return !concerns(p) })
+	for of, cuts := range d.cuts {
+		if d.cuts[of] = slices.DeleteFunc(cuts, func(p purge) bool { return !concerns(p) }); len(d.cuts[of]) == 0 {
+			delete(d.cuts, of)
+		}
+	}
 }

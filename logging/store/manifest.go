@@ -79,7 +79,7 @@ func openManifest(fs vfs.FS, dir string) (m *manifest, torn int64, err error) {
 		if n, ok := manifestNumber(name); ok {
 			numbers = append(numbers, n)
 		}
-		segments = segments || strings.HasSuffix(name, segmentSuffix) || strings.HasSuffix(name, keysSuffix)
+		segments = segments || needsManifest(name)
 	}
 	slices.Sort(numbers)
 	numbers = slices.Compact(numbers)
@@ -100,16 +100,13 @@ func openManifest(fs vfs.FS, dir string) (m *manifest, torn int64, err error) {
 		}
 		// One whose first edit is torn was being begun when the power went: the
 		// one before it is still there.
-		if errors.Is(err, errManifest) {
-			return nil, 0, fmt.Errorf("%w, nor does its twin: make a new one with 'oriel segments recover', or restore the directory from a copy", err)
-		}
 		if !errors.Is(err, errTornManifest) {
-			return nil, 0, err
+			return nil, 0, withMend(err)
 		}
 		last = err
 	}
 	if segments {
-		return nil, 0, fmt.Errorf("%s holds segments or batch keys and no whole manifest (%w): make a new one from them with 'oriel segments recover', or restore %s* from a copy of the directory", dir, last, manifestPrefix)
+		return nil, 0, noManifest(dir, last)
 	}
 	m = &manifest{fs: fs, dir: dir, state: newState()}
 	if len(numbers) > 0 {
@@ -143,6 +140,26 @@ func (m *manifest) close() error {
 		err = errors.Join(err, m.twin.Close())
 	}
 	return err
+}
+
+// needsManifest tells files that say nothing without a manifest.
+func needsManifest(name string) bool {
+	return strings.HasSuffix(name, segmentSuffix) || strings.HasSuffix(name, keysSuffix)
+}
+
+// withMend says what to do about a manifest that does not read.
+func withMend(err error) error {
+	if errors.Is(err, errManifest) {
+		return fmt.Errorf("%w, nor does its twin: make a new one with 'oriel segments recover', or restore the directory from a copy", err)
+	}
+	return err
+}
+
+func noManifest(dir string, why error) error {
+	if why == nil {
+		why = errors.New("there is none")
+	}
+	return fmt.Errorf("%s holds segments or batch keys and no whole manifest (%w): make a new one from them with 'oriel segments recover', or restore %s* from a copy of the directory", dir, why, manifestPrefix)
 }
 
 // errTornManifest says that a manifest was never completed.

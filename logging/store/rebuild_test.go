@@ -160,6 +160,17 @@ func TestRecover(t *testing.T) {
 			flushed(t, s)
 			*keep = 900 * time.Hour
 		}, "1 deletions of 1 tenants"},
+		{"retention, made longer, and records that came late", func(s *Store, clock *time.Time, keep *time.Duration) {
+			*keep = time.Hour
+			appendTo(t, s, logging.Batch{Records: []logging.Record{rec("web", hours(-3), "gone")}})
+			flushed(t, s)
+			*keep = 48 * time.Hour
+			appendTo(t, s, logging.Batch{Records: []logging.Record{rec("web", hours(-2), "late"), rec("web", hours(-47), "older"), rec("pay", hours(-47), "p")}})
+			flushed(t, s)
+			*clock = hours(2)
+			sweep(s)
+			some(s, "b", 1)
+		}, "deletions of 1 tenants"},
 		{"nothing left but the log", func(s *Store, _ *time.Time, _ *time.Duration) {
 			some(s, "a", 0)
 			flushed(t, s)
@@ -195,6 +206,9 @@ func TestRecover(t *testing.T) {
 				if !damageBoth(t, fs, how) {
 					if _, err := Open("logs", Options{FS: fs}); err == nil || !strings.Contains(err.Error(), "oriel segments recover") {
 						t.Fatalf("start: %v", err)
+					}
+					if err := verify(ctx, fs, "logs", func(Finding) {}); err == nil || !strings.Contains(err.Error(), "oriel segments recover") {
+						t.Errorf("verify: %v", err)
 					}
 					names, _ := fs.List("logs")
 					if err := rebuild(ctx, fs, "logs", RecoverOptions{}, &told); err != nil {

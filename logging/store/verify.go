@@ -71,7 +71,9 @@ func inspect(fs vfs.FS, dir string, do func(m *manifest, logs []uint64) error) e
 		return err
 	}
 	var manifests, logs []uint64
+	segments := false
 	for _, name := range names {
+		segments = segments || needsManifest(name)
 		if n, ok := manifestNumber(name); ok {
 			manifests = append(manifests, n)
 		}
@@ -89,8 +91,11 @@ func inspect(fs vfs.FS, dir string, do func(m *manifest, logs []uint64) error) e
 			break
 		}
 		if !errors.Is(err, errTornManifest) {
-			return err
+			return withMend(err)
 		}
+	}
+	if segments && (err != nil || m.number == 0) {
+		return noManifest(dir, err)
 	}
 	if err != nil {
 		return err
