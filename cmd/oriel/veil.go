@@ -40,7 +40,11 @@ func openVeil(path, mark string) (*logging.Veil, error) {
 	}
 	key, first, ok := parseVeil(b)
 	if !ok {
-		return nil, fmt.Errorf("key of the records' numbers %s does not read: restore the file, or delete it and %s to take a new key, by which all records get other ids and cursors that clients hold end", path, mark)
+		remove := "it"
+		if marked != "" {
+			remove += " and " + mark
+		}
+		return nil, fmt.Errorf("key of the records' numbers %s does not read: restore the file, or delete %s to take a new key, by which all records get other ids and cursors that clients hold end", path, remove)
 	}
 	switch want := markOf(key, first); {
 	case mark == "" || marked == want:

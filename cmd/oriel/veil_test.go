@@ -161,6 +161,7 @@ func TestVeilFile(t *testing.T) {
 		{"the key of another directory", read(elsewhere), m, "is not the one"},
 		{"an empty mark", b, []byte{}, "is not the one"},
 		{"torn", b[:len(b)-3], m, "restore the file"},
+		{"torn, and no mark", b[:len(b)-3], nil, "or delete it to take"},
 		{"longer", append(slices.Clone(b), 'x'), m, "restore the file"},
 		{"empty", []byte{}, m, "restore the file"},
 		{"another first", []byte(strings.Replace(string(b), "first 1", "first 2", 1)), m, "restore the file"},
