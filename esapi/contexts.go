@@ -175,6 +175,7 @@ func (c *call) startScroll(s *dsl.Search, begin time.Time) (reply, error) {
 	}
 	sc := &searchContext{view: v.View, ch: ch, search: s, query: s.Query}
 	sc.query.Indices = ch.query()
+	sc.query.Timeout = 0 // the page after one that lacks records would pass them over
 	sc.query.Sort = append([]logging.SortKey(nil), s.Query.Sort...)
 	if !sorted(sc.query.Sort) {
 		sc.query.Sort = append(sc.query.Sort, logging.SortKey{Field: logging.Field{Name: logging.FieldSeq}})

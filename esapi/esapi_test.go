@@ -257,6 +257,10 @@ func TestTimeout(t *testing.T) {
 				t.Errorf("%s: %d %s", path, w.Code, w.Body)
 			}
 		}
+		// A page that lacks some would end the scroll, or pass them over.
+		if w := send(t, h, "POST", "/_search?scroll=1m", `{"timeout":"7nanos"}`); w.Code != 400 || !strings.Contains(w.Body.String(), "limits.query_time") {
+			t.Errorf("a scroll with a timeout: %d %s", w.Code, w.Body)
+		}
 		if w := send(t, h, "POST", "/_msearch", "{}\n{}\n{}\n{\"timeout\":\"3nanos\"}\n"); w.Code != 200 || !strings.Contains(w.Body.String(), "limits.query_time") || !strings.Contains(w.Body.String(), `"timed_out":true`) {
 			t.Errorf("_msearch: %d %s", w.Code, w.Body)
 		}
