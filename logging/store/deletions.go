@@ -321,9 +321,8 @@ func (s *Store) recoverDeletions() error {
 		}
 	}
 	news := d.take(s.manifest.state.purges)
-	d.forget(s.segments)
-	told := !slices.ContainsFunc(news, func(p purge) bool { _, kept := d.purges[p.ordinal]; return kept })
-	if d.f != nil && told && len(d.all()) == known && len(old) == 0 {
+	d.forget(s.segments, s.manifest.state.purges)
+	if d.f != nil && len(news) == 0 && len(d.all()) == known && len(old) == 0 {
 		size, err := d.f.Size()
 		if err == nil && size > d.size {
 			err = d.f.Truncate(d.size)
@@ -348,8 +347,8 @@ func (s *Store) recoverDeletions() error {
 }
 
 // forget leaves out what has nothing left that it could concern: no part, be it
-// dropped, of a file that is there.
-func (d *deletions) forget(files map[uint64]*segmentFile) {
+// dropped, of a file that is there. What the manifest has may concern the log.
+func (d *deletions) forget(files map[uint64]*segmentFile, inManifest []purge) {
 	concerns := func(p purge) bool {
 		for _, f := range files {
 			for _, of := range f.parts {
@@ -361,7 +360,9 @@ func (d *deletions) forget(files map[uint64]*segmentFile) {
 		}
 		return false
 	}
-	maps.DeleteFunc(d.purges, func(_ uint64, p purge) bool { return !concerns(p) })
+	maps.DeleteFunc(d.purges, func(n uint64, p purge) bool {
+		return !concerns(p) && !slices.ContainsFunc(inManifest, func(q purge) bool { return q.ordinal == n })
+	})
 	for of, cuts := range d.cuts {
 		if d.cuts[of] = slices.DeleteFunc(cuts, func(p purge) bool { return !concerns(p) }); len(d.cuts[of]) == 0 {
 			delete(d.cuts, of)

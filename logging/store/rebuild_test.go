@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -483,6 +484,17 @@ func TestRecoverLogFilesLeft(t *testing.T) {
 				}
 			}
 			same("at once")
+			if err := s.Sweep(ctx); err != nil {
+				t.Fatal(err)
+			}
+			same("swept")
+			closeStore(t, s)
+			damageBoth(t, after, bothGone)
+			if err := rebuild(ctx, after, "logs", RecoverOptions{Write: true}, &told); err != nil {
+				t.Fatalf("%v\n%s", err, &told)
+			}
+			s, _ = open(t, after, o)
+			same("lost and made again")
 			merged(t, s)
 			same("merged")
 			purge(s, "web")
@@ -495,5 +507,80 @@ func TestRecoverLogFilesLeft(t *testing.T) {
 			same("purged, merged and started again")
 			closeStore(t, s)
 		})
+	}
+}
+
+// TestRecoverLives loses the manifest again and again in random lives with failures,
+// kills and power cuts: what shows is what an ordinary start would have shown.
+func TestRecoverLives(t *testing.T) {
+	ctx := context.Background()
+	for seed := range uint64(100) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		var noRemove, noManifest float64
+		mem := vfs.NewMem()
+		fs := &vfs.Faulty{FS: mem, Fail: func(op vfs.Op, name string) error {
+			if op == vfs.OpRemove && strings.HasSuffix(name, ".wal") && r.Float64() < noRemove ||
+				(op == vfs.OpWrite || op == vfs.OpSync) && strings.Contains(name, manifestPrefix) && r.Float64() < noManifest {
+				return errors.New("no")
+			}
+			return nil
+		}}
+		now := noon
+		o := Options{idle: true, LogBytesMax: []int64{1, 500, 0}[r.IntN(3)], Clock: func() time.Time { return now }, Retention: func(id tenant.ID) time.Duration {
+			return map[tenant.ID]time.Duration{"shop": 40 * time.Hour, "billing": 900 * time.Hour}[id]
+		}}
+		namespaces := []string{"web", "cart", "pay", "led"}
+		s, _ := open(t, fs, o)
+		for n := range 40 {
+			// What fails is tried again later: flushes, merges and sweeps may.
+			switch k := r.IntN(14); {
+			case k < 5:
+				var b logging.Batch
+				for i := range 1 + r.IntN(4) {
+					b.Records = append(b.Records, rec(namespaces[r.IntN(4)], now.Add(-time.Duration(r.IntN(50))*time.Hour), fmt.Sprint(n, ".", i)))
+				}
+				appendTo(t, s, b)
+			case k < 8:
+				noRemove, noManifest = []float64{0, 0, 0.5}[r.IntN(3)], []float64{0, 0, 0, 0.3}[r.IntN(4)]
+				_ = s.Flush(ctx)
+			case k < 9:
+				_ = s.Merge(ctx)
+			case k < 11:
+				ns := namespaces[r.IntN(4)]
+				if err := s.Purge(ctx, owners.Of["eu/"+ns], "eu", ns, time.Time{}, time.Time{}); err != nil {
+					t.Fatal(err)
+				}
+			case k < 12:
+				now = now.Add(time.Duration(r.IntN(10)) * time.Hour)
+				_ = s.Sweep(ctx)
+			default:
+				noRemove, noManifest = 0, 0
+				after := mem.Kill()
+				if r.IntN(2) == 0 {
+					after = mem.Crash(r)
+				}
+				closeStore(t, s)
+				mem, fs.FS = after, after
+				ordinary, _ := open(t, after.Kill(), o)
+				want := messages(t, ordinary, scopetest.Operator())
+				closeStore(t, ordinary)
+				var told strings.Builder
+				names, _ := mem.List("logs")
+				for _, name := range names {
+					if _, ok := manifestNumber(name); ok {
+						_ = mem.Remove("logs/" + name)
+					}
+				}
+				if err := rebuild(ctx, mem, "logs", RecoverOptions{Write: true}, &told); err != nil {
+					t.Fatalf("seed %d, step %d: %v\n%s", seed, n, err, &told)
+				}
+				s, _ = open(t, fs, o)
+				if d := cmp.Diff(want, messages(t, s, scopetest.Operator())); d != "" {
+					t.Fatalf("seed %d, step %d (-want +got):\n%s\n%s", seed, n, d, &told)
+				}
+			}
+		}
+		noRemove, noManifest = 0, 0
+		closeStore(t, s)
 	}
 }

@@ -129,14 +129,18 @@ func (p *purge) takes(of *part) bool {
 }
 
 // purgesDone gives the purges that cover nothing that is still there: those of
-// log files that are in segments, in which they have been carried out.
+// log files that are in segments, in which they have been carried out. Those of a
+// manifest that was made anew may cover records of the log, too.
 func (s *Store) purgesDone(v *version) (ordinals []uint64) {
+	s.mu.RLock()
+	logged := s.logs[0].firstSeq
+	s.mu.RUnlock()
 	s.manifestLock.Lock()
 	purges := s.manifest.state.purges
 	s.manifestLock.Unlock()
 	for i := range purges {
 		p := &purges[i]
-		if !slices.ContainsFunc(v.parts[p.tenant], func(q *part) bool {
+		if p.upTo < logged && !slices.ContainsFunc(v.parts[p.tenant], func(q *part) bool {
 			return q.clean < p.ordinal && q.seqMin <= p.upTo && q.tMax >= p.from && (q.tMin < p.to || p.to == math.MaxInt64)
 		}) {
 			ordinals = append(ordinals, p.ordinal)
