@@ -27,9 +27,9 @@ func (r *rows) docValues(f logging.Field) (vals []logging.Value, ok bool, err er
 		return d.Values, d.Values != nil, nil
 	}
 	vals = make([]logging.Value, r.Len())
+	d := logging.NewDoc(nil) // the Aggregator may be at one that Doc gave
 	for row := range vals {
-		d, err := r.Doc(row)
-		if err != nil {
+		if err := r.read(d, row); err != nil {
 			return nil, false, err
 		}
 		of := d.Values(f)

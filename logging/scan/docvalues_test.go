@@ -97,3 +97,42 @@ func TestCodesOfMixedKinds(t *testing.T) {
 		}
 	}
 }
+
+// TestDocsBesideColumns groups the one row that matches by fields of several values,
+// each of which has the block's other documents looked at before.
+func TestDocsBesideColumns(t *testing.T) {
+	var docs []string
+	for i := range 60 { // every document has names of its own: they have no shape
+		docs = append(docs, fmt.Sprintf(`{"k%d":1,"n":%d,"a":["a%d","x"],"b":["b%d","y"],"c":"c%d"}`, i, i, i, i, i))
+	}
+	recs := recordsOf(docs)
+	terms := func(name string) logging.Agg {
+		return logging.Agg{Name: name, Of: logging.Terms{Field: logging.FieldOf(name)}}
+	}
+	inside := func(name string, of logging.Agg) logging.Agg {
+		return logging.Agg{Name: name, Of: logging.FilterAgg{Filter: logging.All{}}, Sub: []logging.Agg{of}}
+	}
+	top := logging.Agg{Name: "top", Of: logging.TopHits{Limit: 1}}
+	for i, aggs := range [][]logging.Agg{
+		{inside("one", terms("a")), inside("two", terms("b"))},
+		{inside("one", terms("a")), terms("c"), inside("two", top)},
+		{{Name: "of", Of: logging.Terms{Field: logging.FieldOf("n"), Size: 100}, Sub: []logging.Agg{inside("one", terms("a")), inside("two", terms("b")), terms("c")}}},
+	} {
+		for _, n := range []string{"7", "0", "59"} {
+			q := logging.Query{Filter: logging.Term{Field: logging.FieldOf("n"), Text: n}, Aggs: aggs}
+			if n == "0" && i == 2 {
+				q.Filter = logging.All{}
+			}
+			want, err := logging.Run(context.Background(), q, docsOf(recs))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := scan.Search(context.Background(), q, fileSources(tableSource(scan.Rules{Included: true, Cut: -1 << 63}, recs)), scan.Options{})
+			if err != nil {
+				t.Error(err)
+			} else if d := logtest.Diff(want, got); d != "" {
+				t.Errorf("query %d for %s: %s", i, n, d)
+			}
+		}
+	}
+}

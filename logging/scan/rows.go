@@ -103,18 +103,23 @@ func (r *rows) Len() int { return r.e.info.Rows }
 
 // Doc implements logging.Rows. The record is in memory of its own.
 func (r *rows) Doc(i int) (*logging.Doc, error) {
-	if err := r.e.tick(64); err != nil {
-		return nil, err
-	}
-	rec, err := r.e.block.Record(i)
-	if err != nil {
-		return nil, err
-	}
 	if r.doc == nil {
 		r.doc = logging.NewDoc(nil)
 	}
-	r.doc.Reset(&rec)
-	return r.doc, r.e.tick(len(rec.Source) / bytesTick)
+	return r.doc, r.read(r.doc, i)
+}
+
+// read makes a document that of a row.
+func (r *rows) read(d *logging.Doc, i int) error {
+	if err := r.e.tick(64); err != nil {
+		return err
+	}
+	rec, err := r.e.block.Record(i)
+	if err != nil {
+		return err
+	}
+	d.Reset(&rec)
+	return r.e.tick(len(rec.Source) / bytesTick)
 }
 
 // single gives the sources of a field of which at most one counts in any row.
