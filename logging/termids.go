@@ -21,8 +21,8 @@ type termIDs struct {
 	table keyTable
 
 	strs    []string
-	columns []Keyed
-	piece   *strings.Builder // never grows: strings made of it stay
+	columns []func(code uint32) (string, error) // values of columns that ids came in
+	piece   *strings.Builder                    // never grows: strings made of it stay
 
 	rest map[termKey]uint32
 	vals []Value // of rest
@@ -58,7 +58,7 @@ func (t *termIDs) value(id uint32) (Value, error) {
 	case inValues:
 		return t.vals[w.at], nil
 	case inColumns:
-		s, err := t.columns[w.at].Value(w.code)
+		s, err := t.columns[w.at](w.code)
 		return String(s), err
 	default:
 		return String(t.strs[w.at]), nil
@@ -114,9 +114,12 @@ func (t *termIDs) ofString(s string, b *aggBounds, field string) (uint32, error)
 
 // column takes a column in, for ofCode.
 func (t *termIDs) column(of Keyed) uint32 {
-	t.columns = append(t.columns, of)
+	t.columns = append(t.columns, of.Value)
 	return uint32(len(t.columns) - 1)
 }
+
+// forget takes back the column that was taken in last, of which no id is.
+func (t *termIDs) forget(column uint32) { t.columns = t.columns[:column] }
 
 // ofCode numbers the string of a code of a column.
 func (t *termIDs) ofCode(column, code uint32, k StringKey, b *aggBounds, field string) (uint32, error) {

@@ -8,7 +8,8 @@ const (
 	pageBits = 6
 	pageLen  = 1 << pageBits
 
-	columnBytes = 160 // of a Keyed that is kept
+	columnBytes = 160 // of a Keyed that is kept, and of each of its strings: key, number, row
+	keyedBytes  = 16 + 4 + 2
 )
 
 // numbered are the documents and tallies of strings by their numbers.
@@ -45,10 +46,6 @@ func (t *terms) addNumbered(keyed *Keyed, sel []uint32) (rest []uint32, err erro
 	if keyed.In == nil || keyed.In != s.in {
 		return sel, nil
 	}
-	s.columns = append(s.columns, *keyed)
-	if err := p.bounds.hold(columnBytes, "terms of", p.Field.Name); err != nil {
-		return nil, err
-	}
 	if n := (s.in.Len() + pageLen - 1) >> pageBits; n > len(s.pages) {
 		s.pages = append(s.pages, make([]*sumPage, n-len(s.pages))...)
 	}
@@ -62,7 +59,7 @@ func (t *terms) addNumbered(keyed *Keyed, sel []uint32) (rest []uint32, err erro
 		}
 		s.vals = append(s.vals, m.nums.Vals)
 	}
-	of, numbers := keyed.Of, keyed.Numbers
+	of, numbers, first := keyed.Of, keyed.Numbers, false
 	for _, i := range sel {
 		number := numbers[of[i]]
 		if number == Unnumbered {
@@ -74,6 +71,9 @@ func (t *terms) addNumbered(keyed *Keyed, sel []uint32) (rest []uint32, err erro
 			if page, err = s.page(number, subs, p); err != nil {
 				return nil, err
 			}
+		}
+		if page.docs[at] == 0 {
+			first = true
 		}
 		page.docs[at]++
 		for k, vals := range s.vals {
@@ -92,7 +92,13 @@ func (t *terms) addNumbered(keyed *Keyed, sel []uint32) (rest []uint32, err erro
 			}
 		}
 	}
-	return rest, nil
+	if !first {
+		return rest, nil // its strings are known by other columns
+	}
+	kept := *keyed
+	kept.Of = nil
+	s.columns = append(s.columns, kept)
+	return rest, p.bounds.hold(columnBytes+keyedBytes*len(kept.Keys), "terms of", p.Field.Name)
 }
 
 // page makes the page of a number.

@@ -97,7 +97,7 @@ func (t *terms) addKeyed(r *run, sel []uint32) (ok bool, err error) {
 			mine[keyed.Of[i]].add(vals[i])
 		}
 	}
-	column := p.ids.column(keyed)
+	column, known := p.ids.column(keyed), p.ids.n()
 	for code, rows := range docs {
 		docs[code] = 0
 		if rows == 0 || err != nil {
@@ -116,6 +116,11 @@ func (t *terms) addKeyed(r *run, sel []uint32) (ok bool, err error) {
 				t.sums.tallies[int(id)*subs+k].merge(a)
 			}
 		}
+	}
+	if p.ids.n() == known {
+		p.ids.forget(column)
+	} else if err == nil {
+		err = p.bounds.hold(columnBytes+2*n, "terms of", p.Field.Name)
 	}
 	return true, err
 }

@@ -38,9 +38,9 @@ func (r *rows) Keyed(f logging.Field) (logging.Keyed, bool, error) {
 		}
 		keeper.KeepKeyed(hole, k)
 	}
-	s, at := e.s, columnAt{e.part, e.at, hole}
+	s, at, first := e.s, columnAt{e.part, e.at, hole}, k.First // not all of k: it is held for long
 	out := logging.Keyed{Of: k.Of, Keys: k.Keys, Value: func(code uint32) (string, error) {
-		return s.stringAt(at, int(k.First[code]))
+		return s.stringAt(at, int(first[code]))
 	}}
 	// Another tenant's strings have their own numbers, which say nothing here.
 	if s.numbering == nil {

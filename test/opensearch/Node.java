@@ -33,6 +33,7 @@ final class JudgeNode extends Node {
                 .put("http.port", "0")
                 .put("transport.port", "0")
                 .put("cluster.routing.allocation.disk.threshold_enabled", false)
+                .put("script.disable_max_compilations_rate", true)
                 .build();
         try (Node node = new JudgeNode(settings).start()) {
             HttpServerTransport http = node.injector().getInstance(HttpServerTransport.class);

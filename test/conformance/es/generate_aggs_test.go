@@ -4,6 +4,7 @@ package es
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"time"
 )
@@ -18,6 +19,13 @@ func makeRanges(r *rand.Rand, field string) map[string]any {
 		}
 		if r.IntN(4) > 0 {
 			of["to"] = pick[any](r, 0, 7.125, 201, 500)
+		}
+		for k, v := range of {
+			// Where OpenSearch counts by its index, it drops the fraction of a bound of
+			// whole numbers: 2 is from 2.5 on, for it.
+			if f, ok := v.(float64); ok && field != "took" {
+				of[k] = math.Round(f)
+			}
 		}
 		// Buckets of one name, or of no bounds, are in no order of their own.
 		of["key"] = fmt.Sprint("k", i)
