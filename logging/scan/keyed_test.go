@@ -2,6 +2,7 @@ package scan_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -98,5 +99,38 @@ func TestTermsOfText(t *testing.T) {
 	q := logging.Query{Filter: logging.All{}, MemoryMax: 100_000, Aggs: []logging.Agg{{Name: "t", Of: logging.Terms{Field: path, Size: 10}}}}
 	if _, err := scan.Search(context.Background(), q, sources, scan.Options{}); err == nil || !strings.Contains(err.Error(), "memory") {
 		t.Errorf("with little memory: %v", err)
+	}
+}
+
+// TestTermsOfManyBlocks: the same texts in many blocks take what they take once.
+func TestTermsOfManyBlocks(t *testing.T) {
+	const blocks, texts = 30, 400
+	var sources []scan.Source
+	for b := range blocks {
+		var recs []logging.Record
+		for i := range texts {
+			seq := uint64(b*texts + i + 1)
+			at := logtest.Noon().Add(time.Duration(seq) * time.Second)
+			recs = append(recs, logging.Record{
+				Tenant: logtest.Tenant, Seq: seq, ID: logging.DerivedID(seq), Index: "logs-eu-web", Time: at, Received: at, Message: "m",
+				Source: fmt.Appendf(nil, `{"path":"/api/v1/items/%d/of/%x","ms":%d}`, i, i*i, i),
+			})
+		}
+		sources = append(sources, fileSources(tableSource(scan.Rules{Included: true, Cut: -1 << 63}, recs))...)
+	}
+	q := logging.Query{Filter: logging.All{}, MemoryMax: 100_000, Aggs: []logging.Agg{{Name: "t", Of: logging.Terms{Field: logging.FieldOf("path.keyword"), Size: 3},
+		Sub: []logging.Agg{{Name: "a", Of: logging.Metric{Field: logging.FieldOf("ms"), Kind: logging.Avg}}}}}}
+	for range 2 {
+		got, err := scan.Search(t.Context(), q, sources, scan.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if of := got.Aggs["t"].Buckets; len(of) != 3 || of[0].DocCount != blocks {
+			t.Errorf("%+v", of)
+		}
+	}
+	q.MemoryMax = 10_000
+	if _, err := scan.Search(t.Context(), q, sources, scan.Options{}); !errors.Is(err, logging.ErrQuery) {
+		t.Errorf("in memory for less than a block's: %v", err)
 	}
 }
