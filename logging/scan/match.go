@@ -212,20 +212,19 @@ func decimal(c *segment.Column, row uint32) float64 {
 // matchStrings tests strings. Stamped ones that are empty are no values.
 func (e *eval) matchStrings(l *leaf, c *segment.Column, in []uint32, exact, stamped bool) ([]uint32, error) {
 	test := func(s string) bool { return (s != "" || !stamped) && !e.over(s) && l.test(logging.String(s), exact) }
-	switch c.Kind {
-	case segment.KindText:
+	if c.Kind == segment.KindText {
 		return e.matchText(l, c, in, exact, test)
-	case segment.KindPlain:
-		literal := l.text.token.Text
-		if exact {
-			literal = l.text.whole.Text
+	}
+	literal := l.text.token.Text
+	if exact {
+		literal = l.text.whole.Text
+	}
+	if literal != "" && text.IsASCII(literal) {
+		test = func(s string) bool { // to test a string costs many times what a look for the literal does
+			return (s != "" || !stamped) && !e.over(s) && text.MayHold(s, literal) && l.test(logging.String(s), exact)
 		}
-		if literal != "" && text.IsASCII(literal) {
-			return e.where(in, func(row uint32) bool {
-				s := c.Data[c.Off[row]:c.Off[row+1]]
-				return text.MayHold(s, literal) && test(view(s))
-			})
-		}
+	}
+	switch c.Kind {
 	case segment.KindIDs:
 		needle := l.tokenID
 		if exact {
