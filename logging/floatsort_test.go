@@ -46,6 +46,16 @@ func BenchmarkSortFloats(b *testing.B) {
 			sortFloats(y)
 		}
 	})
+	b.Run("three ranks", func(b *testing.B) {
+		for b.Loop() {
+			copy(y, x)
+			r := newRanks(y)
+			for _, k := range []int{20_000, 38_000, 39_600} {
+				r.at(k)
+				r.at(k + 1)
+			}
+		}
+	})
 	b.Run("slices.Sort", func(b *testing.B) {
 		for b.Loop() {
 			copy(y, x)

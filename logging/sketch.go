@@ -151,6 +151,7 @@ func tau(x float64) float64 {
 type quantiles struct {
 	vals     []float64
 	sorted   bool
+	ranks    ranks // of vals, once it was asked for one
 	sketched bool
 	n        int
 	zeros    int
@@ -229,13 +230,12 @@ func (q *quantiles) at(share, least, greatest float64) float64 {
 	rank := share * float64(q.n-1)
 	low := int(rank)
 	if !q.sketched {
-		if !q.sorted {
-			sortFloats(q.vals)
-			q.sorted = true
+		if len(q.ranks.x) != len(q.vals) {
+			q.ranks = newRanks(q.vals)
 		}
-		x := q.vals[low]
+		x := q.ranks.at(low)
 		if low+1 < q.n {
-			x += (q.vals[low+1] - x) * (rank - float64(low))
+			x += (q.ranks.at(low+1) - x) * (rank - float64(low))
 		}
 		return x
 	}

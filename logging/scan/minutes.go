@@ -82,12 +82,20 @@ func labelsIn(f logging.Filter) (mask segment.LabelMask) {
 	return mask
 }
 
+// wholesTried is of how many blocks the filter must leave open whether every row
+// matches before there is no hope that it will not of others.
+const wholesTried = 64
+
 // wholes gives the candidates of which every row matches to add, by the labels that
 // count; add tells which of them it added. What is left comes back.
 func (s *search) wholes(of []candidate, mask segment.LabelMask, add func(l segment.Labels, mine []int) ([]int, error)) ([]candidate, error) {
 	groups := map[segment.Labels][]int{} // candidates of which every row matches
 	done := make([]bool, len(of))
+	open := 0 // of which it is not known without a look at their columns
 	for i := range of {
+		if open > wholesTried && len(groups) == 0 {
+			break // as of a filter that looks for text
+		}
 		c := &of[i]
 		v, err := s.verdict(c)
 		switch {
@@ -98,6 +106,8 @@ func (s *search) wholes(of []candidate, mask segment.LabelMask, add func(l segme
 		case v == yes && len(c.gaps) == 0:
 			l := mask.Only(c.info.Labels)
 			groups[l] = append(groups[l], i)
+		default:
+			open++
 		}
 	}
 	for l, mine := range groups {
